@@ -1,0 +1,1 @@
+"""The commands. Thin: they parse arguments, talk to the server over its socket, and print. stdout is data, stderr is talk."""

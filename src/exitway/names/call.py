@@ -1,0 +1,59 @@
+"""A trial, and what came of it: the input and the output of every decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from exitway.names.key import Key
+
+
+class Sort(StrEnum):
+    """What the proxy sees on the wire, before any rule is asked."""
+
+    HTTP = "http"  # clear-text HTTP/1 or HTTP/2
+    TLS = "tls"
+    TCP = "tcp"  # anything else
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request or connection. ``name`` is the authority without its port (HTTP) or the SNI (TLS); ``address`` is what was dialled."""
+
+    sort: Sort
+    port: int
+    name: str = ""
+    address: str = ""
+
+
+class Verdict(StrEnum):
+    """Whether it may leave."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+class Reason(StrEnum):
+    """Why. Stable words: they stand in headers, logs and metrics."""
+
+    RULE = "rule"  # a rule allows it
+    NO_RULE = "no-rule"  # nothing allows the destination
+    PORT = "port"  # a rule allows the destination, on other ports
+    PROTOCOL = "protocol"  # a rule allows the destination and port, for another protocol
+    DENIED = "denied-by-rule"  # a DENY rule names it
+    ADDRESS = "address"  # the name is allowed, the address it resolves to is not
+    NOT_CAPTURED = "not-proxied"  # neither TCP nor anything else that a rule could allow (UDP, ICMP, ...)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict never travels without its reason and its rule. ``because``: the rule that caused it, or for a denial the nearest one."""
+
+    verdict: Verdict
+    reason: Reason
+    because: Key | None = None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the verdict is ALLOW."""
+        return self.verdict is Verdict.ALLOW

@@ -1,0 +1,74 @@
+"""Host names and suffix wildcards, in one normal form.
+
+    pattern         matches                          not
+    a.example       a.example, A.EXAMPLE             x.a.example
+    *.a.example     x.a.example, x.y.a.example       a.example
+    *-b.a.example   x-b.a.example                    -b.a.example
+    *a.example      xa.example, x.a.example          a.example
+    *               anything
+
+A ``*`` stands for a non-empty string, as in Envoy's virtual host domains (``config/route/v3/route_components.proto``) and Istio's EgressRule.
+Two patterns that match one name are nested, so among those that match a name the longest is the most specific.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z", re.IGNORECASE)
+MAX_LENGTH = 255
+
+
+def is_label(text: str) -> bool:
+    """Whether the text is one DNS label (RFC 1123): letters, digits and inner hyphens, at most 63."""
+    return _LABEL.match(text) is not None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Host:
+    """An exact name, or a wildcard and the suffix that follows it. Lower case, no trailing dot."""
+
+    suffix: str
+    wildcard: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Host:
+        """Read ``a.example`` or ``*.a.example``. The caller has checked the form (the kinds differ in what they accept)."""
+        text = text.lower()
+        return cls(text[1:], wildcard=True) if text.startswith("*") else cls(text)
+
+    def matches(self, name: str) -> bool:
+        """Whether the (lower-case) name is one of those that this pattern stands for."""
+        if not self.wildcard:
+            return name == self.suffix
+        return len(name) > len(self.suffix) and name.endswith(self.suffix)
+
+    def covers(self, other: Host) -> bool:
+        """Whether every name of the other pattern is a name of this one."""
+        if not other.wildcard:
+            return self.matches(other.suffix)
+        return self.wildcard and other.suffix.endswith(self.suffix)
+
+    @property
+    def specificity(self) -> tuple[bool, int]:
+        """Sorts patterns that match one name: an exact name before any wildcard, then the longer suffix."""
+        return (not self.wildcard, len(self.suffix))
+
+    @property
+    def is_address(self) -> bool:
+        """Whether the name is an IP literal."""
+        try:
+            ipaddress.ip_address(self.suffix)
+        except ValueError:
+            return False
+        return not self.wildcard
+
+    def __str__(self) -> str:
+        return f"*{self.suffix}" if self.wildcard else self.suffix
+
+
+def normal_name(text: str) -> str:
+    """A name as a program gives it (``Host``, SNI, DNS) in normal form: lower case, without one trailing dot."""
+    return text.lower().removesuffix(".")

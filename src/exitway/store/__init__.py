@@ -1,0 +1,1 @@
+"""Desired state at rest. Only this room knows that it is SQLite."""
