@@ -8,3 +8,5 @@ Two ways run through the house:
 Pure rooms (names, resources, policy, envoy, and the pure halves of xds, capture, dns and flows) do no I/O; import-linter
 enforces it. ``server.py`` is the one place where the parts are joined.
 """
+
+__version__ = "0.1.0"

@@ -29,6 +29,11 @@ class Settings:
         return self.runtime_dir / "api.sock"
 
     @property
+    def lock(self) -> Path:
+        """Held by the one server of this runtime directory."""
+        return self.runtime_dir / "server.lock"
+
+    @property
     def xds_socket(self) -> Path:
         """Where Envoy fetches its configuration."""
         return self.runtime_dir / "xds.sock"
@@ -50,10 +55,15 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """``EXITWAY_RUNTIME_DIR``, ``EXITWAY_STATE_DIR``, ``EXITWAY_ENVOY``, ``EXITWAY_CONCURRENCY``, ``EXITWAY_DENIED_STATUS``, ``EXITWAY_RESOLVERS``."""
+        """``EXITWAY_`` and a field's name in capitals: ``EXITWAY_RUNTIME_DIR``, ``EXITWAY_STATE_DIR``, ``EXITWAY_ENVOY``,
+        ``EXITWAY_CONCURRENCY``, ``EXITWAY_DENIED_STATUS``, ``EXITWAY_RESOLVERS``."""
         root = os.geteuid() == 0
         runtime = "/run/exitway" if root else f"{environment.get('XDG_RUNTIME_DIR', '/tmp')}/exitway-{os.geteuid()}"
-        state = "/var/lib/exitway" if root else f"{environment.get('XDG_STATE_HOME') or Path.home() / '.local/state'}/exitway"
+        state = (
+            "/var/lib/exitway"
+            if root
+            else f"{environment.get('XDG_STATE_HOME') or Path.home() / '.local/state'}/exitway"
+        )
         return cls(
             runtime_dir=Path(environment.get("EXITWAY_RUNTIME_DIR") or runtime),
             state_dir=Path(environment.get("EXITWAY_STATE_DIR") or state),

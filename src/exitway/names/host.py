@@ -69,6 +69,8 @@ class Host:
         return f"*{self.suffix}" if self.wildcard else self.suffix
 
 
-def normal_name(text: str) -> str:
-    """A name as a program gives it (``Host``, SNI, DNS) in normal form: lower case, without one trailing dot."""
-    return text.lower().removesuffix(".")
+def authority_name(authority: str) -> str:
+    """The name in an HTTP authority, in normal form: lower case, without the port and without one trailing dot."""
+    head, colon, port = authority.lower().rpartition(":")
+    name = head if colon and port.isdigit() else authority.lower()
+    return name.removesuffix(".")

@@ -5,7 +5,65 @@ A code is never reused. ``docs/reference/problems.md`` is generated from :data:`
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+
+CATALOGUE = {
+    # 00: a file that cannot be read
+    "EXW0001": "the file is not valid YAML or JSON",
+    "EXW0002": "the file is not UTF-8 text",
+    "EXW0003": "the file is too large",
+    "EXW0004": "the file is empty",
+    "EXW0005": "a document is not a mapping",
+    "EXW0006": "a key is given twice",
+    "EXW0007": "a key is not a string",
+    "EXW0008": "an anchor, an alias or a merge key",
+    "EXW0009": "a tag",
+    "EXW0010": "nested too deep",
+    "EXW0011": "a number that readers disagree about",
+    "EXW0012": "too many values in one file",
+    "EXW0013": "a malformed List",
+    # 01: any resource
+    "EXW0101": "an unknown field",
+    "EXW0102": "a required field is missing",
+    "EXW0103": "a port number is out of range",
+    "EXW0104": "a value of the wrong type",
+    "EXW0105": "an unknown kind or version",
+    "EXW0106": "a malformed name or namespace",
+    "EXW0107": "a malformed label or annotation",
+    "EXW0108": "a port is given twice",
+    "EXW0109": "not one of the possible values",
+    # 02: EgressRule of config.istio.io/v1alpha2
+    "EXW0201": "the destination is missing",
+    "EXW0202": "the destination has more than a service",
+    "EXW0203": "the service is not a domain",
+    "EXW0204": "the service is not an IPv4 CIDR block",
+    "EXW0205": "no ports",
+    "EXW0206": "an unsupported protocol",
+    "EXW0207": "a CIDR block with a protocol that needs names",
+    "EXW0208": "the egress proxy is not implemented",
+    # 03: EgressRule of exitway.dev/v1
+    "EXW0301": "not exactly one of hosts and cidrs",
+    "EXW0302": "an empty list",
+    "EXW0303": "a malformed host name",
+    "EXW0304": "a host that is an address",
+    "EXW0305": "a host that allows every name",
+    "EXW0306": "a malformed CIDR block",
+    "EXW0307": "a CIDR block with host bits",
+    "EXW0308": "a CIDR block with a protocol that needs names",
+    "EXW0309": "TLS origination where there is no HTTP",
+    "EXW0310": "a malformed time",
+    "EXW0311": "direct is not enforced yet",
+    "EXW0312": "methods are not enforced yet",
+    "EXW0313": "paths are not enforced yet",
+    # 04: resources that contradict each other
+    "EXW0401": "two rules for one destination",
+    "EXW0402": "two protocols on one port",
+}
+"""Every code, and what it is about."""
+
+MAX_PROBLEMS = 100
+"""More at once help nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +103,8 @@ class Problems(Exception):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
+
+
+def quoted(text: str) -> str:
+    """A piece of the user's text as it stands in a sentence: in quotes, escaped, and not longer than a sentence bears."""
+    return json.dumps(text if len(text) <= 80 else f"{text[:77]}...", ensure_ascii=False)

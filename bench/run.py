@@ -1,0 +1,89 @@
+"""Measures Exitway side by side with its peers and writes the tables: ``bench/run.py`` (as root), or `make bench`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import changes
+import contenders
+import memory
+import report
+import startup
+import traffic
+from process import BENCH
+from world import enclose, world
+
+PARTS = ("traffic", "startup", "changes", "memory")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="rounds of traffic, and repeats of the rest in proportion (5)"
+    )
+    parser.add_argument("--seconds", type=int, default=3, help="seconds of load at a time (3)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure (all)")
+    parser.add_argument(
+        "--contender",
+        nargs="+",
+        default=[""],
+        help="beginnings of the names to measure in traffic (all); direct is always among them",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=BENCH / "RESULTS.md", help="where the tables go (bench/RESULTS.md)"
+    )
+    return parser.parse_args()
+
+
+def measure(options: argparse.Namespace) -> str:
+    """The whole report."""
+    failures: list[str] = []
+    machine = report.machine(contenders.versions(), " ".join(["bench/run.py", *sys.argv[1:]]))
+    results: dict[str, dict] = {part: {} for part in PARTS}
+    for part, measured in parts(options, failures).items():
+        print(f"bench: {part}", file=sys.stderr)
+        results[part], failed = measured()
+        failures += failed
+    shown = {
+        "traffic": lambda samples: report.traffic(samples, options.rounds, options.seconds),
+        "startup": report.startup,
+        "changes": report.changes,
+        "memory": report.memory,
+    }
+    sections = [shown[part](result) for part, result in results.items() if result]
+    left_out = ["## Not measured\n\n" + "\n".join(f"- {failure}" for failure in failures)] if failures else []
+    targets = report.targets(*(results[part] for part in PARTS))
+    return "\n\n".join(["# Bench", "Made by `make bench`.", targets, *sections, *left_out, machine]) + "\n"
+
+
+def parts(options: argparse.Namespace, failures: list[str]) -> dict:
+    chosen = [
+        one for one in contenders.contenders() if one.name == "direct" or one.name.startswith(tuple(options.contender))
+    ]
+    failures += [f"{one.name}: {contenders.missing(one)}" for one in chosen if contenders.missing(one)]
+    present = [one for one in chosen if not contenders.missing(one)]
+    measures = {
+        "traffic": lambda: traffic.measure(present, options.rounds, options.seconds),
+        "startup": lambda: startup.measure(2, 3 * options.rounds),
+        "changes": lambda: changes.measure(4 * options.rounds),
+        "memory": lambda: memory.measure(max(1, options.rounds // 2)),
+    }
+    return {part: measures[part] for part in options.only}
+
+
+def main() -> None:
+    options = arguments()
+    if os.geteuid():
+        sys.exit("bench: needs root: it makes network namespaces and pins processes to cores\nhint: sudo make bench")
+    enclose()
+    with world():
+        text = measure(options)
+    options.output.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

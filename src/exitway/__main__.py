@@ -1,0 +1,5 @@
+"""``python -m exitway``."""
+
+from exitway.cli.main import main
+
+main()

@@ -1,0 +1,101 @@
+"""Who may use the API over TCP: who knows the token, and calls the server by an address or by ``localhost``.
+
+The token stands in ``Authorization``: as ``Bearer TOKEN``, or as the password of ``Basic`` for kubectl, which sends no bearer token over plain HTTP but
+does send what stands in ``--server=http://exitway:TOKEN@127.0.0.1:8001``.
+The Host is checked because of DNS rebinding: the owner of a name can point it here and have a browser call it; an address can't be pointed elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import ipaddress
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from exitway.api.status import failure
+from exitway.resources.problem import Problem, Problems
+
+
+def token(path: Path) -> str:
+    """The token in that file, which is made (mode 0600) if there is none.
+
+    Raises:
+        Problems: the file is another user's, others may read it, or it is empty.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _create(path)
+        with path.open(encoding="ascii") as file:
+            status = os.fstat(file.fileno())
+            content = file.read(1024).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _problem(f"the token file {path} cannot be read: {error}") from error
+    if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        raise _problem(f"the token file {path} can be read or changed by others")
+    if not content:
+        raise _problem(f"the token file {path} is empty")
+    return content
+
+
+class Guard:
+    """The application behind the token."""
+
+    def __init__(self, app: ASGIApp, secret: str) -> None:
+        if not secret:
+            raise ValueError("an empty token would admit everybody")
+        self._app = app
+        self._secret = secret.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        if not is_local(headers.get("host", "")):
+            refusal = failure(403, "Forbidden", "the Host header is neither an address nor localhost")
+            await refusal(scope, receive, send)
+        elif not hmac.compare_digest(_credential(headers.get("authorization", "")), self._secret):
+            refusal = failure(401, "Unauthorized", "the token is missing or wrong")
+            refusal.headers["www-authenticate"] = 'Bearer realm="exitway"'
+            await refusal(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def is_local(host: str) -> bool:
+    """Whether a Host header (``name``, ``name:port``, ``[address]:port``) is an IP literal or ``localhost``."""
+    name = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name.lower() == "localhost"
+    return True
+
+
+def _credential(authorization: str) -> bytes:
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip().encode("latin-1")
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value.strip(), validate=True).partition(b":")[2]
+        except (binascii.Error, ValueError):
+            return b""
+    return b""
+
+
+def _create(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secrets.token_urlsafe(32) + "\n")
+
+
+def _problem(message: str) -> Problems:
+    return Problems([Problem("EXW0605", message, "remove it: the server makes a new one")])

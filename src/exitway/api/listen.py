@@ -1,0 +1,179 @@
+"""Serving the API inside a running asyncio loop: on a Unix socket for the user who started the server, and on TCP for those with the token.
+
+    stop = asyncio.Event()
+    with unix_socket(settings.socket) as socket:
+        await serve(create_app(...), socket, stop)                       # returns after stop.set()
+        await serve(create_app(...), socket, stop, tcp=tcp_socket("127.0.0.1:8001"), secret=token(path))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from exitway.api.guard import Guard
+from exitway.api.peer import PeerChecked, network_namespace
+from exitway.resources.problem import Problem, Problems
+
+GRACE_SECONDS = 5
+"""How long requests may go on after the stop."""
+
+
+@contextmanager
+def unix_socket(path: Path) -> Iterator[socket.socket]:
+    """A listening socket of mode 0600 in a directory of mode 0700, both ours. One that a killed server left behind is replaced.
+
+    Raises:
+        Problems: a server is listening there, the directory is another user's, or the kernel cannot tell us who connects.
+    """
+    lock = _lock(path)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as listener:
+            network_namespace(listener)  # raises on a kernel that cannot tell, before anyone connects
+            path.unlink(missing_ok=True)
+            try:
+                _bind(listener, path)
+                yield listener
+            finally:
+                path.unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+
+
+def tcp_socket(address: str) -> socket.socket:
+    """A listening socket at ``host:port`` or ``[address]:port``; port 0 is any free one. What goes over it is not encrypted.
+
+    Raises:
+        Problems: the address is not one, or is taken.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        if not host or not port.isascii() or not port.isdecimal():
+            raise ValueError("it is not of the form host:port")
+        family, _, _, _, bound = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+        return socket.create_server(bound[:2], family=family)  # type: ignore[arg-type]  # AF_INET and AF_INET6 only
+    except (OSError, OverflowError, UnicodeError, ValueError) as error:
+        raise _problem("EXW0603", f"cannot listen at {address}: {error}", "give a free address, such as 127.0.0.1:8001") from error
+
+
+async def serve(app: ASGIApp, unix: socket.socket, stop: asyncio.Event, *, tcp: socket.socket | None = None, secret: str = "") -> None:
+    """Answer requests until ``stop`` is set: then watches end, and other requests have :data:`GRACE_SECONDS`. ``tcp`` asks for ``secret``."""
+    app = _ending(app, stop)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_run(uvicorn.Config(app, http=PeerChecked, **_CONFIG), unix, stop))
+        if tcp is not None:
+            tasks.create_task(_run(uvicorn.Config(Guard(app, secret), http="h11", **_CONFIG), tcp, stop))
+
+
+_CONFIG: dict[str, Any] = {
+    "lifespan": "off",
+    "ws": "none",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,  # nobody in front of us may say who the client is
+    "timeout_graceful_shutdown": GRACE_SECONDS,
+}
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the program's, not uvicorn's."""
+        yield
+
+
+async def _run(config: uvicorn.Config, listener: socket.socket, stop: asyncio.Event) -> None:
+    server = _Server(config)
+
+    async def end() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    async with asyncio.TaskGroup() as tasks:
+        ending = tasks.create_task(end())
+        await server.serve(sockets=[listener])
+        ending.cancel()
+
+
+def _ending(app: ASGIApp, stop: asyncio.Event) -> ASGIApp:
+    """The same application; once ``stop`` is set, it is told of a request already read that the client is gone, which ends a watch."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        read = False
+
+        async def receive_or_stop() -> Message:
+            nonlocal read
+            if read:
+                return await _first(receive(), _disconnect(stop))
+            message = await receive()
+            read = not message.get("more_body", False)
+            return message
+
+        await app(scope, receive_or_stop, send)
+
+    return wrapped
+
+
+async def _disconnect(stop: asyncio.Event) -> Message:
+    await stop.wait()
+    return {"type": "http.disconnect"}
+
+
+async def _first(one: Awaitable[Message], other: Coroutine[Any, Any, Message]) -> Message:
+    both = {asyncio.ensure_future(one), asyncio.ensure_future(other)}
+    try:
+        done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        return done.pop().result()
+    finally:
+        for future in both:
+            future.cancel()
+
+
+def _lock(path: Path) -> int:
+    """Held as long as the process lives, so a lock that is free says that a socket beside it is a dead server's."""
+    try:
+        _own(path.parent)
+        lock = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _problem("EXW0601", f"cannot listen at {path}: {error}", "check the directory's owner and mode") from error
+    try:
+        # A POSIX lock: a forked child does not inherit it.
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise _problem("EXW0602", f"a server is already listening at {path}", "`exitway down` ends it") from error
+    return lock
+
+
+def _own(directory: Path) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise PermissionError(f"{directory} is not a directory of this user")
+    directory.chmod(0o700)
+
+
+def _bind(listener: socket.socket, path: Path) -> None:
+    former = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+        listener.listen()
+    except OSError as error:
+        raise _problem("EXW0601", f"cannot listen at {path}: {error}", "a socket's path has at most 107 bytes") from error
+    finally:
+        os.umask(former)
+
+
+def _problem(code: str, message: str, hint: str) -> Problems:
+    return Problems([Problem(code, message, hint)])

@@ -1,0 +1,51 @@
+"""Who may connect to the Unix socket: the server's own user and root, and only from the server's own network namespace.
+
+A sealed workload runs as the same user and sees the same files, so neither the socket's mode nor the user id keeps it out; its network namespace does.
+An accepted Unix socket belongs to the namespace in which the *client's* was made, and SO_NETNS_COOKIE names that namespace. Unlike looking up
+the peer's process id under /proc this cannot be raced by a client that ends, and it needs no right over the peer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from exitway.resources.problem import Problem, Problems
+
+_SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>, Linux 5.14
+_UCRED = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
+
+
+def network_namespace(unix: socket.socket) -> int:
+    """The namespace in which a socket was made; of an accepted Unix socket, its client's.
+
+    Raises:
+        Problems: the kernel cannot tell.
+    """
+    try:
+        return int.from_bytes(unix.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8), "little")
+    except OSError as error:
+        text = "the kernel does not tell the network namespace of a socket's peer (SO_NETNS_COOKIE)"
+        raise Problems([Problem("EXW0604", text, "Exitway needs Linux 5.14 or newer")]) from error
+
+
+def admits(accepted: socket.socket) -> bool:
+    """Whether the client at the other end of an accepted Unix socket may use the API."""
+    _, uid, _ = _UCRED.unpack(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    with socket.socket(socket.AF_UNIX) as own:
+        return uid in (os.geteuid(), 0) and network_namespace(accepted) == network_namespace(own)
+
+
+class PeerChecked(H11Protocol):
+    """uvicorn's HTTP/1.1, for admitted peers. Another one's connection is closed before a byte of it is read."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transport = transport
+        if admits(transport.get_extra_info("socket")):
+            super().connection_made(transport)
+        else:
+            transport.abort()

@@ -1,0 +1,141 @@
+"""From the objects of a request to the changes of one commit. Pure: every way to say no is found here, before anything is written.
+
+    create    none of them may exist
+    apply     makes it or changes it
+    replace   it must exist
+    delete    it must exist; apiVersion may be left out, and then every version's object of that name is meant
+
+An object's ``metadata.resourceVersion``, where given, is the version that must exist now (but not in create, where it has no meaning).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from exitway.api.status import Cause, Refusal, bad_request, invalid
+from exitway.names.key import Key
+from exitway.resources.conflicts import conflicts
+from exitway.resources.kind_names import KIND_NAMES
+from exitway.resources.kinds import read
+from exitway.resources.problem import Problem, Problems
+from exitway.resources.registry import Registry
+from exitway.resources.resource import Json, Resource
+from exitway.store.change import Change, Delete, Put
+
+_OURS = ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "managedFields", "selfLink")
+"""Metadata that only the server writes; what comes back in a file that ``get -o yaml`` made is ignored."""
+
+
+class Verb(StrEnum):
+    """What a request asks for."""
+
+    CREATE = "create"
+    APPLY = "apply"
+    REPLACE = "replace"
+    DELETE = "delete"
+
+
+def plan(registry: Registry, verb: Verb, wires: Sequence[Json]) -> list[Change]:
+    """The changes that the objects ask for.
+
+    Raises:
+        Refusal: Invalid with every problem of every object; else AlreadyExists or NotFound with every such object.
+    """
+    if verb is Verb.DELETE:
+        return _deletions(registry, wires)
+    resources = _admitted(registry, wires)
+    causes = [cause for index, resource in enumerate(resources) for cause in _existence(registry, verb, resource.key, index)]
+    if causes:
+        code, reason = (409, "AlreadyExists") if verb is Verb.CREATE else (404, "NotFound")
+        raise Refusal(code, reason, "; ".join(cause.problem.message for cause in causes), causes)
+    return [Put(resource, "" if verb is Verb.CREATE else expected(wire)) for resource, wire in zip(resources, wires, strict=True)]
+
+
+def expected(wire: Mapping[str, Any]) -> str:
+    """The resourceVersion that the object gives, or nothing."""
+    given = _metadata(wire).get("resourceVersion") or ""
+    if not isinstance(given, str):
+        raise bad_request("metadata.resourceVersion is not a string")
+    return given
+
+
+def written(wire: Mapping[str, Any]) -> Json:
+    """The object without what only the server writes."""
+    stripped = {name: value for name, value in wire.items() if name != "status"}
+    if isinstance(wire.get("metadata"), dict):
+        stripped["metadata"] = {name: value for name, value in wire["metadata"].items() if name not in _OURS}
+    return stripped
+
+
+def _admitted(registry: Registry, wires: Sequence[Json]) -> list[Resource]:
+    """The objects as resources that are right in themselves, beside one another, and beside those that exist."""
+    read_ones, causes = dict[int, Resource](), list[Cause]()
+    for index, wire in enumerate(wires):
+        try:
+            read_ones[index] = read(written(wire))
+        except Problems as problems:
+            causes += [Cause(problem, index) for problem in problems.problems]
+    causes += _twice([(index, resource.key) for index, resource in read_ones.items()])
+    after = registry.changed(list(read_ones.values()), [], registry.revision)
+    causes += [Cause(problem, index) for index, resource in read_ones.items() for problem in conflicts(after, resource)]
+    if causes:
+        only = wires[0] if len(wires) == 1 else {}
+        raise invalid(sorted(causes, key=lambda cause: cause.index), str(only.get("kind", "")), str(_metadata(only).get("name", "")))
+    return list(read_ones.values())
+
+
+def _deletions(registry: Registry, wires: Sequence[Json]) -> list[Change]:
+    changes, causes = list[Change](), list[Cause]()
+    meant = list[tuple[int, Key]]()
+    for index, wire in enumerate(wires):
+        keys = [key for key in _keys(wire) if registry.get(key)]
+        causes += [] if keys else [Cause(_absent(_keys(wire), wire), index)]
+        meant += [(index, key) for key in keys]
+        changes += [Delete(key, expected(wire)) for key in keys]
+    if causes:
+        raise Refusal(404, "NotFound", "; ".join(cause.problem.message for cause in causes), causes)
+    if causes := _twice(meant):
+        raise invalid(causes)
+    return changes
+
+
+def _keys(wire: Mapping[str, Any]) -> list[Key]:
+    """The keys that an object to be deleted may have."""
+    meta = _metadata(wire)
+    name, namespace = str(meta.get("name", "")), str(meta.get("namespace") or "default")
+    versions = {kind.api_version: kind for kind in KIND_NAMES if kind.kind == wire.get("kind")}
+    kinds = [kind for api_version, kind in versions.items() if wire.get("apiVersion") in (None, "", api_version)]
+    return [Key(kind.type, namespace, name, kind.group) for kind in kinds]
+
+
+def _existence(registry: Registry, verb: Verb, key: Key, index: int) -> list[Cause]:
+    exists = registry.get(key) is not None
+    if verb is Verb.CREATE and exists:
+        problem = Problem("EXW0611", f"{key} already exists", "apply or replace changes it", "metadata.name")
+        return [Cause(problem, index)]
+    if verb is Verb.REPLACE and not exists:
+        return [Cause(_absent([key], {}), index)]
+    return []
+
+
+def _absent(keys: Sequence[Key], wire: Mapping[str, Any]) -> Problem:
+    what = str(keys[0]) if keys else f"an object of kind {wire.get('kind')}"
+    return Problem("EXW0612", f"{what} does not exist", "`exitway get egressrules` lists what does", "metadata.name")
+
+
+def _twice(keys: Sequence[tuple[int, Key]]) -> list[Cause]:
+    seen: dict[Key, int] = {}
+    causes = []
+    for index, key in keys:
+        if key in seen:
+            problem = Problem("EXW0610", f"{key} is also object {seen[key] + 1} of the same request", "keep one of them", "metadata.name")
+            causes.append(Cause(problem, index))
+        seen.setdefault(key, index)
+    return causes
+
+
+def _metadata(wire: Mapping[str, Any]) -> Mapping[str, Any]:
+    given = wire.get("metadata")
+    return given if isinstance(given, dict) else {}

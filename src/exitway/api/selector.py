@@ -1,0 +1,65 @@
+"""Which objects a request means: label selectors and field selectors, as the Kubernetes API takes them in its query.
+
+    labels   a=b  a==b  a!=b  a  !a  a in (b,c)  a notin (b,c)      joined by commas, all must hold
+    fields   metadata.name=x  metadata.namespace!=y                 the same, for these two fields
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from exitway.api.status import bad_request
+from exitway.resources.resource import Resource
+from exitway.store.change import metadata
+
+Values = Mapping[str, str]
+Requirement = Callable[[Values], bool]
+
+_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?"
+_VALUE = r"[-A-Za-z0-9_.]*"
+_SET = re.compile(rf"({_NAME})\s+(in|notin)\s*\(([-A-Za-z0-9_.,\s]*)\)\Z")
+_EQUAL = re.compile(rf"({_NAME})\s*(==|=|!=)\s*({_VALUE})\Z")
+_EXISTS = re.compile(rf"(!?)\s*({_NAME})\Z")
+_COMMA = re.compile(r",(?![^(]*\))")
+
+
+class Selector:
+    """Read from ``labelSelector`` and ``fieldSelector``. Empty: everything."""
+
+    def __init__(self, labels: str = "", fields: str = "") -> None:
+        self._labels = [_requirement(part) for part in _split(labels)]
+        self._fields = [_field(part) for part in _split(fields)]
+
+    def selects(self, resource: Resource) -> bool:
+        """Whether the resource is meant."""
+        fields = {"metadata.name": resource.key.name, "metadata.namespace": resource.key.namespace}
+        labels = metadata(resource).get("labels", {})
+        return all(holds(fields) for holds in self._fields) and all(holds(labels) for holds in self._labels)
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in _COMMA.split(text)] if text.strip() else []
+
+
+def _requirement(text: str) -> Requirement:
+    if match := _SET.match(text):
+        return _among(match[1], {value.strip() for value in match[4].split(",")}, wanted=match[3] == "in")
+    if match := _EQUAL.match(text):
+        return _among(match[1], {match[4]}, wanted=match[3] != "!=")
+    if match := _EXISTS.match(text):
+        name, wanted = match[2], not match[1]
+        return lambda values: (name in values) is wanted
+    raise bad_request(f"cannot read the selector {text[:200]!r}")
+
+
+def _field(text: str) -> Requirement:
+    match = _EQUAL.match(text)
+    if match is None or match[1] not in ("metadata.name", "metadata.namespace"):
+        raise bad_request(f"cannot select by the field {text[:200]!r}: only metadata.name and metadata.namespace")
+    return _among(match[1], {match[4]}, wanted=match[3] != "!=")
+
+
+def _among(name: str, values: set[str], *, wanted: bool) -> Requirement:
+    """An absent label is not among any values, so ``!=`` and ``notin`` select it, as in Kubernetes."""
+    return lambda given: (name in given and given[name] in values) is wanted

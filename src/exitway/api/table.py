@@ -1,0 +1,72 @@
+"""Server-side printing: the columns that ``kubectl get`` shows (meta.k8s.io/v1 Table)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from exitway.resources.resource import Json, Resource
+from exitway.store.change import metadata
+
+_SHOWN = 3
+"""How many values a cell shows."""
+_ALWAYS, _WIDE = 0, 1
+_COLUMNS = [
+    ("Name", _ALWAYS, "name", "The rule's name"),
+    ("Hosts", _ALWAYS, "", "Names and address ranges that the rule is about"),
+    ("Ports", _ALWAYS, "", "Ports, each with its protocol"),
+    ("Age", _ALWAYS, "", "Time since the rule was created"),
+    ("Action", _WIDE, "", "ALLOW or DENY"),
+    ("Selector", _WIDE, "", "Labels of the workloads for which the rule holds; none: all of the namespace"),
+    ("Expires", _WIDE, "", "When the rule ends to hold"),
+]
+_DEFINITIONS = [
+    {"name": name, "type": "string", "format": form, "description": text, "priority": priority} for name, priority, form, text in _COLUMNS
+]
+
+
+def table(resources: Sequence[Resource], revision: int, now: datetime, include: str = "Metadata") -> Json:
+    """The resources as a Table. ``include`` (``includeObject`` of the query): what stands beside each row: None, Metadata or Object."""
+    rows = [{"cells": _cells(resource, now), **_object(resource, include)} for resource in resources]
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": str(revision)},
+        "columnDefinitions": _DEFINITIONS,
+        "rows": rows,
+    }
+
+
+def age(created: str, now: datetime) -> str:
+    """A time such as ``45s``, ``12m``, ``7h`` or ``30d``, one unit, rounded down."""
+    seconds = max(int((now - datetime.fromisoformat(created)).total_seconds()), 0)
+    for unit, length, most in (("s", 1, 120), ("m", 60, 120 * 60), ("h", 3600, 48 * 3600)):
+        if seconds < most:
+            return f"{seconds // length}{unit}"
+    return f"{seconds // 86400}d"
+
+
+def _cells(resource: Resource, now: datetime) -> list[Any]:
+    targets = [target for intent in resource.intents for target in intent.to]
+    hosts = [str(host) for target in targets for host in (*target.hosts, *target.cidrs)]
+    ports = [str(port) for port in sorted({port for target in targets for port in target.ports})]
+    labels = [f"{name}={value}" for intent in resource.intents for name, value in intent.selector.match_labels]
+    expires = [intent.expires.astimezone(UTC).isoformat(timespec="seconds") for intent in resource.intents if intent.expires]
+    actions = sorted({str(intent.action) for intent in resource.intents})
+    born = metadata(resource)["creationTimestamp"]
+    return [resource.key.name, _some(hosts), _some(ports), age(born, now), *(_some(cell) for cell in (actions, labels, expires))]
+
+
+def _some(values: list[str]) -> str:
+    if len(values) > _SHOWN:
+        return f"{','.join(values[:_SHOWN])},... ({len(values) - _SHOWN} more)"
+    return ",".join(values) or "<none>"
+
+
+def _object(resource: Resource, include: str) -> Json:
+    if include == "None":
+        return {}
+    if include == "Object":
+        return {"object": resource.wire}
+    return {"object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata(resource)}}

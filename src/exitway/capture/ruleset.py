@@ -1,0 +1,71 @@
+"""The addresses and the ruleset of a sealed network namespace. Text: ``ip -batch -`` and ``nft -f -`` make it so.
+
+Every address is local, so a packet can only come back in through ``lo``, whatever other interfaces or routes there are (the table ``local``
+is looked up first), and whatever mark it carries. Three cases:
+
+1. TCP to anywhere: steered to the proxy's listener. Where none listens, it is refused.
+2. Anything to loopback or to the resolver: delivered, as on any machine.
+3. All else (UDP, QUIC, ICMP, SCTP, UDP-Lite, raw IP, multicast, ...): logged and refused, at once.
+"""
+
+from __future__ import annotations
+
+import re
+
+from exitway.names.address import RESOLVER_IPV4, RESOLVER_IPV6
+
+PROXY_PORT = 15001
+LOG_GROUP = 1
+"""The NFLOG group that the refused packets go to."""
+
+_IPV4 = f"{{ 127.0.0.0/8, {RESOLVER_IPV4} }}"
+_IPV6 = f"{{ ::1, {RESOLVER_IPV6} }}"
+
+
+def addresses(*, ipv6: bool = True) -> str:
+    """Input of ``ip -batch -``. ``ipv6``: whether the kernel speaks it; where it does not, nothing has to be captured."""
+    four = ["link set lo up", f"addr add {RESOLVER_IPV4}/32 dev lo", f"route add local 0.0.0.0/0 dev lo src {RESOLVER_IPV4}"]
+    six = [f"addr add {RESOLVER_IPV6}/128 dev lo nodad", f"route add local ::/0 dev lo src {RESOLVER_IPV6}"]
+    return "\n".join(four + six * ipv6) + "\n"
+
+
+def ruleset(owner: str) -> str:
+    """Input of ``nft -f -``. ``owner`` is written on the table: whoever finds it knows whose it is.
+
+    DNS is limited because one server answers for all workloads of the machine: a flood in one must not starve the others.
+    """
+    return f"""\
+table inet exitway {{
+	comment "exitway: {re.sub(r"[^-./ 0-9A-Za-z_]", "?", owner)[:100]}"
+
+	chain steer {{
+		type filter hook prerouting priority mangle; policy drop;
+		ip daddr {_IPV4} accept
+		ip6 daddr {_IPV6} accept
+		meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{PROXY_PORT} accept
+		meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:{PROXY_PORT} accept
+		meta l4proto tcp reject with tcp reset
+	}}
+
+	chain leave {{
+		type filter hook output priority filter; policy drop;
+		oif != "lo" goto refuse
+		ip daddr {_IPV4} tcp dport {PROXY_PORT} reject with tcp reset
+		ip6 daddr {_IPV6} tcp dport {PROXY_PORT} reject with tcp reset
+		meta l4proto tcp accept
+		ip daddr {_IPV4} jump local
+		ip6 daddr {_IPV6} jump local
+		goto refuse
+	}}
+
+	chain local {{
+		udp dport 53 limit rate over 2000/second burst 500 packets drop
+		accept
+	}}
+
+	chain refuse {{
+		limit rate 20/second burst 40 packets log group {LOG_GROUP} snaplen 128
+		reject with icmpx admin-prohibited
+	}}
+}}
+"""

@@ -1,0 +1,81 @@
+"""``exitway describe``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exitway.cli import complete, options, render
+from exitway.cli.client import Client
+from exitway.cli.get import check_found, fetch, sort
+from exitway.cli.kind import TYPES, full_kind, kinds_and_names
+from exitway.cli.problems import printable
+from exitway.cli.summary import Way, summary
+from exitway.settings import Settings
+
+_INDENT = 14
+
+
+@click.command("describe")
+@click.argument("arguments", nargs=-1, metavar="TYPE [NAME]...", shell_complete=complete.kinds_and_names)
+@options.namespace
+@options.server
+def describe(arguments: tuple[str, ...], namespace: str | None, server: Path | None) -> None:
+    """Say in words what a rule lets out, for whom, and how it stands.
+
+    \b
+    exitway describe egressrule httpbin-egress-rule -n shop
+    """  # noqa: D301
+    if not arguments:
+        raise click.UsageError(f"specify the type of resource to describe. Types are {', '.join(TYPES)}")
+    kinds, names = kinds_and_names(arguments)
+    client = Client(Settings.from_environment(), server)
+    lists = fetch(client, kinds, namespace, names)
+    wires = sort(wire for listed in lists.values() for wire in listed["items"])
+    if not wires:
+        click.echo("No resources found.")
+    for number, wire in enumerate(wires):
+        lines = sheet(wire, render.now())
+        click.echo(
+            "\n" * bool(number)
+            + "\n".join(f"{f'{name}:' if name else '':<{_INDENT}}{printable(text)}" for name, text in lines)
+        )
+    check_found(kinds, names, wires, namespace)
+
+
+def sheet(wire: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
+    """The lines of the sheet: a name (empty: the line goes on) and what there is to say."""
+    metadata = wire["metadata"]
+    said = summary(wire)
+    yield "Name", metadata["name"]
+    yield "Namespace", metadata["namespace"]
+    yield "Kind", full_kind(wire)
+    yield from _block("Labels", [f"{name}={value}" for name, value in (metadata.get("labels") or {}).items()])
+    yield "Age", f"{render.age(wire, now)} (since {metadata['creationTimestamp']})"
+    yield "Revision", str(metadata["resourceVersion"])
+    yield "Action", "DENY: it wins over every rule that allows" if said.action == "deny" else "ALLOW"
+    yield "For", said.workloads
+    yield from _block("To", [line for way in said.ways for line in _way(way)])
+    if said.expires:
+        over = datetime.fromisoformat(said.expires) <= now
+        yield "Expires", f"{said.expires}{' (it has expired: the rule is as if absent)' if over else ''}"
+    conditions = (wire.get("status") or {}).get("conditions") or []
+    yield from _block("Status", [_condition(condition) for condition in conditions])
+
+
+def _block(name: str, lines: list[str]) -> Iterator[tuple[str, str]]:
+    yield from ((name if number == 0 else "", line) for number, line in enumerate(lines))
+
+
+def _way(way: Way) -> Iterator[str]:
+    yield f"{', '.join(way.destinations)} on port{'s' * (len(way.ports) > 1)} {', '.join(way.ports)}"
+    yield from (f"  {note}" for note in way.notes)
+
+
+def _condition(condition: Mapping[str, Any]) -> str:
+    details = ": ".join(str(condition[name]) for name in ("reason", "message") if condition.get(name))
+    return f"{condition['type']}={condition['status']}" + (f" ({details})" if details else "")

@@ -1,0 +1,59 @@
+"""The files of ``-f``: found, read and made ready to be sent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from exitway.resources.document import MAX_BYTES, Document, read_documents
+from exitway.resources.problem import Place, Problem, Problems
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def read_all(filenames: Sequence[str], namespace: str | None) -> tuple[list[Document], list[Problem]]:
+    """The documents and the problems of all files. ``namespace``: the one that was asked for, if one was."""
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    for filename in filenames:
+        for path in _expand(filename):
+            try:
+                found = read_documents(_content(path), "<stdin>" if path == "-" else path)
+            except Problems as bad:
+                problems += bad.problems
+            else:
+                documents += found
+                problems += [clash for document in found for clash in _clash(document, namespace)]
+    return documents, problems
+
+
+def _expand(filename: str) -> Iterator[str]:
+    """A directory's files, sorted; any other name as it is."""
+    directory = Path(filename)
+    if filename == "-" or not directory.is_dir():
+        yield filename
+    else:
+        yield from sorted(str(path) for path in directory.iterdir() if path.suffix in _SUFFIXES and path.is_file())
+
+
+def _content(path: str) -> bytes:
+    """The bytes; one more than may be read is enough to tell that there are too many."""
+    try:
+        if path == "-":
+            return sys.stdin.buffer.read(MAX_BYTES + 1)
+        with Path(path).open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise Problems([Problem("EXW0911", f"the file cannot be read: {reason}", place=Place(path))]) from None
+
+
+def _clash(document: Document, namespace: str | None) -> Iterator[Problem]:
+    """The object's namespace is not the one that was asked for."""
+    metadata = document.wire.get("metadata")
+    own = metadata.get("namespace") if isinstance(metadata, dict) else None
+    if own and namespace and own != namespace:
+        sentence = f'the namespace from the provided object "{own}" does not match the namespace "{namespace}".'
+        advice = f"You must pass '--namespace={own}' to perform this operation"
+        yield Problem("EXW0912", f"{sentence} {advice}", place=document.place("metadata.namespace"))

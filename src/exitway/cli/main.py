@@ -1,0 +1,133 @@
+"""``exitway``: the table of commands, and what they have in common.
+
+The table holds what ``exitway --help`` shows, so that it imports no command; a command is imported when it is called.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from click.shell_completion import CompletionItem
+
+from exitway import __version__
+from exitway.cli import options, problems
+from exitway.resources.problem import Problems
+
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Rules": {
+        "create": ("exitway.cli.change:create", "Create rules from files; a rule that exists is a problem."),
+        "apply": ("exitway.cli.change:apply", "Create the rules of files, or change them to what the files say."),
+        "replace": ("exitway.cli.change:replace", "Replace rules that exist by those of files."),
+        "get": ("exitway.cli.get:get", "List rules, or print some of them."),
+        "describe": ("exitway.cli.describe:describe", "Say in words what a rule lets out, and for whom."),
+        "delete": ("exitway.cli.delete:delete", "Delete rules; what they let out is denied at once."),
+    },
+    "Programs": {
+        "run": ("exitway.cli.run:run", "Run a command that reaches only what rules let it reach."),
+    },
+    "Server": {
+        "up": ("exitway.cli.server:up", "Start the server in the background."),
+        "down": ("exitway.cli.server:down", "Stop the server."),
+        "serve": ("exitway.cli.server:serve", "Run the server in the foreground."),
+        "status": ("exitway.cli.server:status", "Show the server, its proxy and its workloads."),
+    },
+    "Try it": {
+        "demo": ("exitway.cli.demo:demo", "Play the tutorial, in a small internet of its own."),
+        "lab": ("exitway.cli.lab:lab", "Run a command in that small internet."),
+    },
+    "Shell": {
+        "completion": (
+            "exitway.cli.completion:completion",
+            "Print the script that completes commands in bash, zsh or fish.",
+        ),
+    },
+}
+"""By section: a command's name, where it is, and its line in the help."""
+
+COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+
+class Commands(click.Group):
+    """Imports a command when it is called, lists them by section, and shows problems."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the help."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), function)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but an unknown command is answered with the nearest ones."""
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            near = " or ".join(repr(name) for name in difflib.get_close_matches(args[0], COMMANDS))
+            ctx.fail(f"there is no command {args[0]!r}" + (f"; did you mean {near}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The sections of the help."""
+        del ctx
+        width = max(map(len, COMMANDS))
+        for title, section in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), line) for name, (_, line) in section.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands with their lines from the table; for the options click knows best."""
+        found = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
+        return found or super().shell_complete(ctx, incomplete)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; problems are shown and end with 1."""
+        try:
+            return super().invoke(ctx)
+        except Problems as found:
+            problems.show(found.problems)
+            ctx.exit(1)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="`exitway COMMAND --help` says more about each. Exit codes: 0 done, 1 problem or denial, 2 wrong usage.",
+)
+@options.namespace
+@click.option("-o", "--output", metavar="FORMAT", help=f"How to print: {', '.join(options.FORMATS)}.")
+@options.server
+@click.version_option(__version__, prog_name="exitway", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, namespace: str | None, output: str | None, server: Path | None) -> None:
+    """Exitway decides what may leave: a program reaches nothing but what rules let it reach.
+
+    \b
+    Example:
+      exitway up                                              # start the server, once
+      exitway run -n shop -- curl http://httpbin.org/headers  # 404: nothing lets it out
+      exitway create -n shop -f egress_httpbin.yml            # a rule for httpbin.org
+      exitway run -n shop -- curl http://httpbin.org/headers  # 200
+      exitway get egressrules
+      exitway delete egressrule httpbin-egress-rule -n shop
+    """  # noqa: D301 - \b keeps click from filling the paragraph
+    given = {"namespace": namespace, "output": output, "server": server}
+    ctx.default_map = {
+        command: {name: value for name, value in given.items() if value is not None} for command in COMMANDS
+    }
+
+
+def main() -> NoReturn:
+    """The console script."""
+    cli(prog_name="exitway")
+    raise AssertionError("click ends the process")

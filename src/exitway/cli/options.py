@@ -1,0 +1,55 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from exitway.cli import complete
+
+DEFAULT_NAMESPACE = "default"
+FORMATS = ("short", "wide", "yaml", "json", "name")
+
+namespace = click.option(
+    "-n", "--namespace", metavar="NAMESPACE", shell_complete=complete.namespaces, help="The namespace to work in."
+)
+server = click.option(
+    "--server",
+    metavar="SOCKET",
+    type=click.Path(path_type=Path),
+    help="The socket of the server, where it is not the usual one.",
+)
+filenames = click.option(
+    "-f",
+    "--filename",
+    "filenames",
+    metavar="FILE|DIR|-",
+    multiple=True,
+    type=click.Path(allow_dash=True),
+    help="A YAML or JSON file, a directory of them, or - for stdin. May be repeated.",
+)
+wait = click.option(
+    "--wait/--no-wait",
+    default=True,
+    help="Return when every running proxy has acknowledged the change (the default), or at once.",
+)
+dry_run = click.option("--dry-run", is_flag=True, help="Only say what would happen; nothing is changed.")
+
+
+def check_format(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
+    """One of :data:`FORMATS`; ``short`` where none is given."""
+    del ctx, param
+    if value is not None and value not in FORMATS:
+        raise click.UsageError(f"unknown output format {value}. Types are {'|'.join(FORMATS)}")
+    return value or "short"
+
+
+output = click.option(
+    "-o",
+    "--output",
+    metavar="FORMAT",
+    callback=check_format,
+    shell_complete=complete.words(*FORMATS),
+    help=f"How to print: {', '.join(FORMATS)}.",
+)

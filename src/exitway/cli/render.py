@@ -1,0 +1,97 @@
+"""Resources as text: tables, YAML, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from exitway.cli.kind import full_kind
+from exitway.cli.problems import printable
+from exitway.cli.summary import summary
+
+Json = Mapping[str, Any]
+
+_GAP = 3
+_SHOWN = 3
+"""How many values a cell shows."""
+
+
+class Table:
+    """Columns as wide as the first rows need, and at least as the floors: later rows, in a watch, then mostly fit."""
+
+    def __init__(self, header: Sequence[str], rows: Iterable[Sequence[str]], floors: Sequence[int]) -> None:
+        self.lines = [tuple(map(printable, row)) for row in (header, *rows)]
+        self.widths = [
+            max(floor, *map(len, column)) for floor, column in zip(floors, zip(*self.lines, strict=True), strict=True)
+        ]
+
+    def line(self, row: Sequence[str]) -> str:
+        """One row."""
+        cells = (printable(cell).ljust(width + _GAP) for cell, width in zip(row, self.widths, strict=True))
+        return "".join(cells).rstrip()
+
+    def __str__(self) -> str:
+        return "\n".join(map(self.line, self.lines))
+
+
+SHORT = ("NAME", "KIND", "NAMESPACE")
+WIDE = (*SHORT, "ACTION", "DESTINATIONS", "PORTS", "AGE")
+_FLOORS = {"NAME": 10, "KIND": 39, "NAMESPACE": 10, "ACTION": 6, "DESTINATIONS": 20, "PORTS": 8, "AGE": 3}
+
+
+def table(columns: Sequence[str], wires: Iterable[Json], now: datetime) -> Table:
+    """A table of resources."""
+    return Table(columns, [row(columns, wire, now) for wire in wires], [_FLOORS[column] for column in columns])
+
+
+def row(columns: Sequence[str], wire: Json, now: datetime) -> tuple[str, ...]:
+    """The cells of one resource."""
+    metadata = wire["metadata"]
+    cells = [metadata["name"], full_kind(wire), metadata["namespace"]]
+    if columns == WIDE:
+        said = summary(wire)
+        destinations = some(name for way in said.ways for name in way.destinations)
+        ports = some(port for way in said.ways for port in way.ports)
+        cells += [said.action.upper(), destinations, ports, age(wire, now)]
+    return tuple(cells)
+
+
+def age(wire: Json, now: datetime) -> str:
+    """How long ago it was created: ``45s``, ``12m``, ``7h`` or ``30d``, one unit, rounded down, as the API's own tables say it."""
+    seconds = max(int((now - datetime.fromisoformat(wire["metadata"]["creationTimestamp"])).total_seconds()), 0)
+    for unit, length, most in (("s", 1, 120), ("m", 60, 120 * 60), ("h", 3600, 48 * 3600)):
+        if seconds < most:
+            return f"{seconds // length}{unit}"
+    return f"{seconds // 86400}d"
+
+
+def some(values: Iterable[str]) -> str:
+    """The first few of the values."""
+    different = list(dict.fromkeys(values))
+    more = f",... ({len(different) - _SHOWN} more)" if len(different) > _SHOWN else ""
+    return ",".join(different[:_SHOWN]) + more
+
+
+def now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+def yaml_text(wire: Json) -> str:
+    """One YAML document, its fields in the order of the server."""
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return str(yaml.dump(wire, Dumper=dumper, sort_keys=False, default_flow_style=False))
+
+
+def json_text(value: object) -> str:
+    """Indented JSON."""
+    return json.dumps(value, indent=2)
+
+
+def json_line(value: object) -> str:
+    """JSON on one line, for streams."""
+    return json.dumps(value, separators=(",", ":"))

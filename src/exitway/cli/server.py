@@ -1,0 +1,87 @@
+"""``exitway up``, ``down``, ``serve`` and ``status``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+import click
+
+from exitway.cli.client import Client
+from exitway.cli.daemon import answers, start_server
+from exitway.settings import Settings
+
+STOP_SECONDS = 10.0
+
+_tcp = click.option(
+    "--tcp",
+    metavar="HOST:PORT",
+    default="",
+    help="Also serve the API there, unencrypted, to clients that have the token (for kubectl; off by default).",
+)
+
+
+@click.command()
+@_tcp
+def up(tcp: str) -> None:
+    """Start the server in the background, unless it runs."""
+    settings = Settings.from_environment()
+    if answers(settings):
+        click.echo("the server is running already", err=True)
+        return
+    start_server(settings, *(["--tcp", tcp] if tcp else []))
+    click.echo(f"the server is running; its socket is {settings.socket}", err=True)
+    if tcp:
+        click.echo(
+            f"kubectl --server=http://{tcp} --token=$(cat {settings.state_dir / 'token'}) get egressrules", err=True
+        )
+
+
+@click.command()
+def down() -> None:
+    """Stop the server and its proxy. Programs that still run stay sealed and reach nothing."""
+    settings = Settings.from_environment()
+    status = Client(settings).request("GET", "/exitway/v1/status")
+    os.kill(status["pid"], signal.SIGTERM)
+    until = time.monotonic() + STOP_SECONDS
+    while settings.socket.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    cut_off = len(status["workloads"])
+    click.echo(
+        "the server has stopped" + (f"; {cut_off} running workload(s) reach nothing now" if cut_off else ""), err=True
+    )
+
+
+@click.command()
+@_tcp
+@click.option("--until-idle", is_flag=True, help="End when the last workload has gone (as `exitway run` starts it).")
+def serve(tcp: str, until_idle: bool) -> None:
+    """Run the server in the foreground. Ctrl-C stops it."""
+    from exitway.server.serve import serve_forever
+
+    serve_forever(Settings.from_environment(), until_idle=until_idle, tcp=tcp)
+
+
+@click.command()
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print.")
+def status(output: str) -> None:
+    """Show the server, its proxy and its workloads."""
+    settings = Settings.from_environment()
+    found = Client(settings).request("GET", "/exitway/v1/status")
+    if output == "json":
+        click.echo(json.dumps(found, indent=2))
+        return
+    proxy = found["proxy"]
+    state = "connected" if proxy["connected"] else "not connected"
+    lines = [
+        f"server     {found['version']}, process {found['pid']}, up {found['uptimeSeconds']} s, {settings.socket}",
+        f"proxy      Envoy, process {proxy['pid']}, {state}, restarted {proxy['restarts']} times",
+        f"rules      {found['rules']} at revision {found['revision']}",
+        f"flow log   {found['flowLog']}",
+        f"workloads  {len(found['workloads'])}",
+    ]
+    lines += [f"  {one['namespace']}/{one['name']}  process {one['pid']}" for one in found["workloads"]]
+    lines += [f"refused    {error}" for error in proxy["refused"]]
+    click.echo("\n".join(lines))

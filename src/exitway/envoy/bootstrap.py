@@ -1,0 +1,59 @@
+"""What Envoy starts with: how to reach us, and the clusters that never change."""
+
+from __future__ import annotations
+
+from exitway.envoy.api import Json
+from exitway.envoy.cluster import clusters
+from exitway.envoy.wire import ADS, typed
+
+NODE = "exitway"
+
+
+def bootstrap(xds_socket: str, admin_socket: str, resolvers: tuple[str, ...], authorities: str) -> Json:
+    """Paths of Unix sockets; ``resolvers`` and ``authorities`` as in :func:`exitway.envoy.cluster.clusters`."""
+    return {
+        "node": {"id": NODE, "cluster": NODE},
+        "admin": {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}},
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "DELTA_GRPC",
+                "transport_api_version": "V3",
+                "set_node_on_first_message_only": True,  # or each ACK carries Envoy's list of extensions, 61 kB
+                "grpc_services": [
+                    {
+                        "envoy_grpc": {
+                            "cluster_name": "xds",
+                            "retry_policy": {"retry_back_off": {"base_interval": "0.05s", "max_interval": "1s"}},
+                        }
+                    }
+                ],
+            },
+            "lds_config": ADS,
+            "cds_config": ADS,
+        },
+        "static_resources": {"clusters": [_xds(xds_socket), *clusters(resolvers, authorities)]},
+        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [{"prefix": p} for p in _STATS]}}},
+    }
+
+
+_STATS = ("http.", "out.", "in.", "tcp.", "cluster.", "listener_manager.", "control_plane.", "server.", "dns_cache.")
+
+
+def _xds(path: str) -> Json:
+    return {
+        "name": "xds",
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                explicit_http_config={
+                    "http2_protocol_options": {"connection_keepalive": {"interval": "30s", "timeout": "5s"}}
+                },
+            )
+        },
+        "load_assignment": {
+            "cluster_name": "xds",
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": path}}}}]}],
+        },
+    }

@@ -1,0 +1,185 @@
+"""The listeners of one workload: the one it is captured by, and one for each port that it publishes.
+
+Nothing in a filter chain depends on a rule: names are in the routes (``route.py``) and in the matcher (``matcher.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exitway.envoy import matcher
+from exitway.envoy.access_log import access_log
+from exitway.envoy.api import Json
+from exitway.envoy.cluster import BY_ADDRESS, BY_NAME, NOWHERE, dns_cache
+from exitway.envoy.route import DECISION, DIALLED_PORT
+from exitway.envoy.wire import ADS, extension, header, socket_address, text
+from exitway.names.call import Reason
+from exitway.names.workload import Workload
+from exitway.policy.policy import Policy
+
+CAPTURE_PORT = 15001
+"""Where the ruleset of a workload leads its TCP connections, on both loopback addresses of its namespace."""
+
+_NETWORK = "envoy.extensions.filters.network."
+_DIALLED_PORT_STATE = {"object_key": "envoy.upstream.dynamic_port", "format_string": text("%DOWNSTREAM_LOCAL_PORT%")}
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A workload as the proxy sees it: ``netns`` is the path of its network namespace, ``routes`` the name of its route configuration."""
+
+    id: str
+    workload: Workload
+    netns: str
+    routes: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """What all listeners of one proxy share."""
+
+    resolvers: tuple[str, ...]
+    access_log: str
+    denied_status: int = 404
+
+
+def capturing_listener(captured: Captured, policy: Policy, proxy: Proxy) -> Json:
+    """The listener that every TCP connection of the workload arrives at, whatever it dialled."""
+    ipv4, ipv6 = (socket_address(address, CAPTURE_PORT, captured.netns) for address in ("127.0.0.1", "::1"))
+    identity = {"workload": captured.workload.name, "namespace": captured.workload.namespace, "id": captured.id}
+    return {
+        "name": f"out/{captured.id}",
+        "stat_prefix": "out",
+        "address": ipv4,
+        "additional_addresses": [{"address": ipv6}],
+        "transparent": True,
+        "metadata": {"filter_metadata": {"exitway": identity}},
+        "listener_filters": [
+            _listener_filter("original_dst", "OriginalDst"),
+            _listener_filter("tls_inspector", "TlsInspector"),
+            _listener_filter("http_inspector", "HttpInspector"),
+        ],
+        # a client that says nothing for so long is neither TLS nor HTTP: TCP rules apply, and without one it is refused
+        "listener_filters_timeout": "1s",
+        "continue_on_listener_filters_timeout": True,
+        "filter_chain_matcher": matcher.filter_chain_matcher(policy),
+        "filter_chains": [
+            {"name": matcher.HTTP, "filters": [_http(captured.routes, proxy)]},
+            {"name": matcher.TLS, "filters": _tls(proxy)},
+            {"name": matcher.TCP, "filters": [_tcp(matcher.TCP, BY_ADDRESS, proxy)]},
+            {"name": matcher.DENY, "filters": [_tcp(matcher.DENY, NOWHERE, proxy)]},
+        ],
+    }
+
+
+def publishing_listener(name: str, address: str, port: int) -> Json:
+    """A port on the machine's side that leads to the cluster of the same name (``cluster.published``)."""
+    tcp = extension(
+        "envoy.filters.network.tcp_proxy",
+        _NETWORK + "tcp_proxy.v3.TcpProxy",
+        stat_prefix="in",
+        cluster=name,
+        idle_timeout="0s",
+    )
+    return {
+        "name": name,
+        "stat_prefix": "in",
+        "address": socket_address(address, port),
+        "filter_chains": [{"filters": [tcp]}],
+    }
+
+
+def _listener_filter(name: str, message: str) -> Json:
+    return extension(f"envoy.filters.listener.{name}", f"envoy.extensions.filters.listener.{name}.v3.{message}")
+
+
+def _tcp(stat_prefix: str, cluster: str, proxy: Proxy) -> Json:
+    return extension(
+        "envoy.filters.network.tcp_proxy",
+        _NETWORK + "tcp_proxy.v3.TcpProxy",
+        stat_prefix=stat_prefix,
+        cluster=cluster,
+        access_log=access_log(proxy.access_log),
+    )
+
+
+def _tls(proxy: Proxy) -> list[Json]:
+    """To the name in the ClientHello, resolved by the proxy, at the port that was dialled. The matcher has decided both."""
+    port = extension(
+        "envoy.filters.network.set_filter_state",
+        _NETWORK + "set_filter_state.v3.Config",
+        on_new_connection=[_DIALLED_PORT_STATE],
+    )
+    forward = extension(
+        "envoy.filters.network.sni_dynamic_forward_proxy",
+        _NETWORK + "sni_dynamic_forward_proxy.v3.FilterConfig",
+        port_value=443,
+        dns_cache_config=dns_cache(proxy.resolvers),
+    )
+    return [port, forward, _tcp(matcher.TLS, BY_NAME, proxy)]
+
+
+def _http(routes: str, proxy: Proxy) -> Json:
+    return extension(
+        "envoy.filters.network.http_connection_manager",
+        _NETWORK + "http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix="http",
+        rds={"route_config_name": routes, "config_source": ADS},
+        access_log=access_log(proxy.access_log),
+        # what the program says goes out as it was said
+        generate_request_id=False,
+        skip_xff_append=True,
+        server_header_transformation="PASS_THROUGH",
+        http_protocol_options={"accept_http_10": True},
+        strip_trailing_host_dot=True,
+        upgrade_configs=[{"upgrade_type": "websocket"}],
+        stream_idle_timeout="3600s",
+        early_header_mutation_extensions=[_set_dialled_port()],
+        local_reply_config=_local_replies(),
+        http_filters=[
+            extension(
+                "envoy.filters.http.set_filter_state",
+                "envoy.extensions.filters.http.set_filter_state.v3.Config",
+                on_request_headers=[_DIALLED_PORT_STATE],
+            ),
+            extension(
+                "envoy.filters.http.dynamic_forward_proxy",
+                "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
+                dns_cache_config=dns_cache(proxy.resolvers),
+                allow_dynamic_host_from_filter_state=True,
+            ),
+            extension(
+                "envoy.filters.http.router",
+                "envoy.extensions.filters.http.router.v3.Router",
+                suppress_envoy_headers=True,
+            ),
+        ],
+    )
+
+
+def _set_dialled_port() -> Json:
+    return extension(
+        "envoy.http.early_header_mutation.header_mutation",
+        "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        mutations=[{"append": header(DIALLED_PORT, "%DOWNSTREAM_LOCAL_PORT%")}],
+    )
+
+
+def _local_replies() -> Json:
+    """What Envoy answers by itself: no route (such as CONNECT) is a denial, and an allowed request that failed says where it failed."""
+    no_route = {
+        "filter": {"response_flag_filter": {"flags": ["NR"]}},
+        "headers_to_add": [header(DECISION, f"deny; reason={Reason.NO_RULE}")],
+        "body_format_override": text(
+            "Denied by Exitway: %REQ(:METHOD)% to %REQ(:AUTHORITY)% port %DOWNSTREAM_LOCAL_PORT%: no egress rule allows it\n"
+        ),
+    }
+    failed = {
+        "filter": {"response_flag_filter": {"flags": ["DF", "UF", "UH", "UC", "URX", "UT", "UO"]}},
+        "headers_to_add": [header(DECISION, "allow; failed=%RESPONSE_FLAGS%")],
+        "body_format_override": text(
+            "Exitway allows %REQ(:AUTHORITY)% port %DOWNSTREAM_LOCAL_PORT%, but it could not be reached: "
+            "%RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%\n"
+        ),
+    }
+    return {"mappers": [no_route, failed]}

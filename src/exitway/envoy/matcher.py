@@ -1,0 +1,86 @@
+"""Which connections may leave: the matcher of a listener, which chooses a filter chain for each connection.
+
+Names (TLS) and networks (TCP) are decided here, before any filter runs: a filter that decides on the first byte comes too late, the name
+would have been resolved and dialled by then. A change of the matcher alone drains no connection.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from exitway.envoy.api import Json
+from exitway.envoy.wire import extension
+from exitway.names.call import Sort, Verdict
+from exitway.names.address import SYNTHETIC
+from exitway.policy.policy import Policy
+from exitway.resources.intent import Network
+
+HTTP = "http"
+TLS = "tls"
+TCP = "tcp"
+DENY = "deny"
+
+_INPUTS = "envoy.extensions.matching.common_inputs.network.v3."
+
+
+def filter_chain_matcher(policy: Policy) -> Json:
+    """TCP by network and port, whatever is spoken; then TLS by name and port, and clear-text HTTP to its routes; the rest is refused."""
+    http = _tree("ApplicationProtocolInput", {"'http/1.0'": _chain(HTTP), "'http/1.1'": _chain(HTTP), "'h2c'": _chain(HTTP)})
+    by_protocol = _tree("TransportProtocolInput", {"tls": _tls(policy), "raw_buffer": http})
+    matcher: Json = _networks(policy, by_protocol)["matcher"]
+    return matcher
+
+
+def _tls(policy: Policy) -> Json:
+    names: defaultdict[int, dict[str, list[str]]] = defaultdict(lambda: {TLS: [], DENY: []})
+    for host, permissions in policy.hosts.items():
+        for (port, sort), permission in permissions.items():
+            if sort is Sort.TLS:
+                names[port][TLS if permission.verdict is Verdict.ALLOW else DENY].append(str(host))
+    return _tree("DestinationPortInput", {str(port): _server_names(chains) for port, chains in sorted(names.items())})
+
+
+def _server_names(chains: Mapping[str, list[str]]) -> Json:
+    matchers = [{"domains": sorted(names), "on_match": _chain(chain)} for chain, names in chains.items() if names]
+    return _custom("ServerNameInput", "xds.type.matcher.v3.ServerNameMatcher", domain_matchers=matchers)
+
+
+def _networks(policy: Policy, otherwise: Json) -> Json:
+    networks: defaultdict[int, dict[str, list[Network]]] = defaultdict(lambda: {TCP: [], DENY: []})
+    for network, permissions in policy.networks.items():
+        for (port, sort), permission in permissions.items():
+            if sort is Sort.TCP:
+                networks[port][TCP if permission.verdict is Verdict.ALLOW else DENY].append(network)
+    ports = {str(port): _addresses(chains, otherwise) for port, chains in sorted(networks.items())}
+    return _tree("DestinationPortInput", ports, otherwise)
+
+
+def _addresses(chains: Mapping[str, list[Network]], otherwise: Json) -> Json:
+    matchers = [{"ranges": _ranges(networks), "on_match": _chain(chain)} for chain, networks in chains.items() if networks]
+    # behind a synthetic address stands a name: no network, however wide, holds it
+    matchers.append({"ranges": _ranges(SYNTHETIC), "on_match": otherwise})
+    return _custom("DestinationIPInput", "xds.type.matcher.v3.IPMatcher", otherwise, range_matchers=matchers)
+
+
+def _ranges(networks: Iterable[Network]) -> list[Json]:
+    ordered = sorted(networks, key=lambda network: (network.version, network))
+    return [{"address_prefix": str(network.network_address), "prefix_len": network.prefixlen} for network in ordered]
+
+
+def _chain(name: str) -> Json:
+    return {"action": extension(name, "google.protobuf.StringValue", value=name)}
+
+
+def _tree(input_name: str, branches: Mapping[str, Json], otherwise: Json | None = None) -> Json:
+    """What to do by the exact value of an input; an input with no branches at all is not asked."""
+    otherwise = otherwise or _chain(DENY)
+    if not branches:
+        return otherwise
+    tree = {"input": extension(input_name, _INPUTS + input_name), "exact_match_map": {"map": dict(branches)}}
+    return {"matcher": {"matcher_tree": tree, "on_no_match": otherwise}}
+
+
+def _custom(input_name: str, matcher: str, otherwise: Json | None = None, **fields: object) -> Json:
+    tree = {"input": extension(input_name, _INPUTS + input_name), "custom_match": extension(matcher, matcher, **fields)}
+    return {"matcher": {"matcher_tree": tree, "on_no_match": otherwise or _chain(DENY)}}

@@ -1,0 +1,65 @@
+"""Envoy resources that belong together: the whole of what one proxy should have."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from exitway.envoy import api
+from exitway.envoy.api import CLUSTER, LISTENER, ROUTE_CONFIGURATION, Json
+
+TYPES = (CLUSTER, LISTENER, ROUTE_CONFIGURATION)
+"""In the order in which a proxy must be told, so that nothing refers to what is not there yet."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resource:
+    """One Envoy resource: its JSON, its bytes, and a version that is a hash of the bytes."""
+
+    type_url: str
+    name: str
+    json: Json
+    data: bytes
+    version: str
+
+    @classmethod
+    def of(cls, type_url: str, json: Json) -> Resource:
+        """Encode a resource. Equal JSON gives an equal version, on every machine."""
+        data = api.encode(type_url, json)
+        return cls(type_url, json["name"], json, data, hashlib.blake2b(data, digest_size=8).hexdigest())
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An internally consistent set of resources, by type and name."""
+
+    resources: Mapping[str, Mapping[str, Resource]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, resources: Iterable[Resource]) -> Snapshot:
+        """A snapshot of these resources."""
+        by_type: dict[str, dict[str, Resource]] = {type_url: {} for type_url in TYPES}
+        for resource in resources:
+            by_type[resource.type_url][resource.name] = resource
+        return cls(by_type)
+
+    def named(self, type_url: str) -> Mapping[str, Resource]:
+        """The resources of one type, by name."""
+        return self.resources.get(type_url, {})
+
+    def dangling(self) -> Iterator[str]:
+        """Names that a listener refers to and that are not there: none in a consistent snapshot."""
+        for listener in self.named(LISTENER).values():
+            yield from (name for name in _route_names(listener.json) if name not in self.named(ROUTE_CONFIGURATION))
+
+
+def _route_names(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "route_config_name" in node:
+            yield node["route_config_name"]
+        for value in node.values():
+            yield from _route_names(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _route_names(value)

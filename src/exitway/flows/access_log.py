@@ -1,0 +1,119 @@
+"""Envoy's access log lines (``envoy/access_log.py``) to flows. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exitway.envoy import matcher
+from exitway.flows.flow import Flow
+from exitway.names.call import Call, Decision, Reason, Sort, Verdict
+from exitway.names.host import authority_name
+from exitway.policy.decide import decide
+from exitway.policy.policy import Policy
+
+MOST_REMEMBERED = 10_000
+"""Allowed destinations whose first use is remembered. When there are more, all are forgotten and told once again."""
+
+_TIME_KEY = b',"z":'
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What is needed to read a workload's lines: who it is, its policy, and the names behind its synthetic addresses."""
+
+    workload: str
+    policy: Policy
+    name_of: Callable[[str], str | None]
+
+
+class AccessLogReader:
+    """Turns lines into flows: every denial, and the first use of each allowed destination."""
+
+    def __init__(self, observed: Callable[[str], Observed | None]) -> None:
+        self._observed = observed
+        self._seen: set[bytes] = set()
+
+    def flows(self, lines: Iterable[bytes]) -> Iterator[Flow]:
+        """The flows worth telling. A line that is not ours, or of a workload that is not known any more, is passed over."""
+        for line in lines:
+            beginning = line.partition(_TIME_KEY)[0]
+            if beginning in self._seen:
+                continue
+            flow = self._flow(line)
+            if flow is None:
+                continue
+            if flow.decision.allowed:
+                self._remember(beginning)
+            yield flow
+
+    def _remember(self, beginning: bytes) -> None:
+        if len(self._seen) >= MOST_REMEMBERED:
+            self._seen.clear()
+        self._seen.add(beginning)
+
+    def _flow(self, line: bytes) -> Flow | None:
+        try:
+            entry = json.loads(line)
+            observed = self._observed(entry["workload"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        if observed is None:
+            return None
+        address, _, port = entry["destination"].rpartition(":")
+        address = address.strip("[]")
+        asked = observed.name_of(address) or ""
+        call = _call(entry, address, int(port))
+        decision = _decision(entry, decide(observed.policy, call))
+        return Flow(
+            time=entry["z"],
+            workload=observed.workload,
+            name=call.name or asked,
+            address=address,
+            port=call.port,
+            protocol=_protocol(entry, call.sort),
+            decision=decision,
+            detail=_detail(entry, decision),
+        )
+
+
+def _call(entry: Mapping[str, Any], address: str, port: int) -> Call:
+    if entry["chain"] == matcher.HTTP:
+        return Call(Sort.HTTP, port, name=authority_name(entry.get("authority") or ""), address=address)
+    if entry.get("sni") or entry["chain"] == matcher.TLS:
+        return Call(Sort.TLS, port, name=(entry.get("sni") or "").lower(), address=address)
+    return Call(Sort.TCP, port, address=address)
+
+
+def _decision(entry: Mapping[str, Any], decided: Decision) -> Decision:
+    """What Envoy did, with the rule that the policy names for it.
+
+    The line may be older than the policy: then what was done stands, and the rule is left out rather than guessed.
+    """
+    if entry["chain"] == matcher.HTTP:
+        word, _, rest = (entry.get("decision") or "").partition("; ")
+        done = Verdict.DENY if word == Verdict.DENY or entry.get("status") == 400 else Verdict.ALLOW
+        reason = rest.removeprefix("reason=") if done is Verdict.DENY and rest else ""
+        if "address_denied" in (entry.get("details") or ""):
+            return Decision(Verdict.DENY, Reason.ADDRESS, decided.because)
+    else:
+        done, reason = (Verdict.DENY if entry["chain"] == matcher.DENY else Verdict.ALLOW), ""
+    if done is decided.verdict:
+        return decided
+    return Decision(done, Reason.RULE if done is Verdict.ALLOW else Reason(reason or Reason.NO_RULE))
+
+
+def _protocol(entry: Mapping[str, Any], sort: Sort) -> str:
+    return (entry.get("protocol") or "HTTP") if sort is Sort.HTTP else sort.value.upper()
+
+
+def _detail(entry: Mapping[str, Any], decision: Decision) -> str:
+    """Why an allowed call failed, or what was wrong with a request that never reached a rule."""
+    flags = entry.get("flags") or "-"
+    if flags in ("-", "NR") or (
+        not decision.allowed and decision.reason is not Reason.ADDRESS and entry.get("status") != 400
+    ):
+        return ""
+    return " ".join(filter(None, (flags, entry.get("details"), entry.get("failure"))))

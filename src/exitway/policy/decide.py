@@ -1,0 +1,68 @@
+"""The meaning of a policy: may this call leave?
+
+In order:
+
+1. The address that was dialled is looked up under the narrowest network that holds it. If a TCP rule speaks of it at that port, that is the
+   verdict, whatever is spoken. (Behind a synthetic address stands a name; no network holds it.)
+2. The name of the call (authority or SNI, in lower case) is looked up under the most specific pattern that matches it. There, the port and
+   what is spoken on it give the verdict.
+3. If nothing is said, it is denied, and the reason tells how near a rule came: another protocol on that port, other ports, or nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from exitway.names.address import SYNTHETIC
+from exitway.names.call import Call, Decision, Reason, Sort, Verdict
+from exitway.names.host import Host
+from exitway.policy.policy import Permission, Permissions, Policy
+
+
+def decide(policy: Policy, call: Call) -> Decision:
+    """The verdict on a call, with its reason and rule."""
+    networks = _by_address(policy, call.address)
+    names = _by_name(policy, call.name)
+    permission = networks.get((call.port, Sort.TCP)) or names.get((call.port, call.sort))
+    if permission is None:
+        return _nearest((names if call.name else networks).values(), call)
+    if permission.verdict is Verdict.DENY:
+        return Decision(Verdict.DENY, Reason.DENIED, permission.because)
+    return Decision(Verdict.ALLOW, Reason.RULE, permission.because)
+
+
+def _nearest(said: Iterable[Permission], call: Call) -> Decision:
+    allowed = [permission for permission in said if permission.verdict is Verdict.ALLOW]
+    same_port = [permission for permission in allowed if permission.port.number == call.port]
+    if same_port:
+        return Decision(Verdict.DENY, Reason.PROTOCOL, min(permission.because for permission in same_port))
+    if allowed:
+        return Decision(Verdict.DENY, Reason.PORT, min(permission.because for permission in allowed))
+    return Decision(Verdict.DENY, Reason.NO_RULE)
+
+
+def _by_name(policy: Policy, name: str) -> Permissions:
+    if not name:
+        return {}
+    exact = policy.hosts.get(Host(name))
+    if exact is not None:
+        return exact
+    for start in range(
+        1, len(name) + 1
+    ):  # a wildcard stands for at least one character; the longest suffix comes first
+        said = policy.hosts.get(Host(name[start:], wildcard=True))
+        if said is not None and name:
+            return said
+    return {}
+
+
+def _by_address(policy: Policy, address: str) -> Permissions:
+    try:
+        dialled = ipaddress.ip_address(address)
+    except ValueError:
+        return {}
+    if any(dialled in network for network in SYNTHETIC):
+        return {}
+    holding = [network for network in policy.networks if network.version == dialled.version and dialled in network]
+    return policy.networks[max(holding, key=lambda network: network.prefixlen)] if holding else {}

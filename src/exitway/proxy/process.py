@@ -1,0 +1,124 @@
+"""The Envoy process. It outlives the server that started it, and the next server adopts it: no packet notices.
+
+It is started in a session of its own and found again by its process id, start time and executable, which are written beside its sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from exitway.envoy.api import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that cannot be mistaken for a later one with the same id."""
+
+    pid: int
+    start_time: int  # clock ticks since boot, /proc/<pid>/stat field 22
+
+    @classmethod
+    def of(cls, pid: int) -> Process | None:
+        """The process with this id, if there is one and it is no zombie."""
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return Process.of(self.pid) == self
+
+    async def ended(self) -> None:
+        """Wait for its end."""
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return
+        gone = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(descriptor, gone.set)
+        try:
+            if self.alive:
+                await gone.wait()
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoyProcess:
+    """Where one Envoy keeps its files: its bootstrap, its log, and the record by which it is found again."""
+
+    binary: Path
+    directory: Path
+    concurrency: int
+
+    def running(self) -> Process | None:
+        """The Envoy that an earlier server left behind, if it still runs."""
+        try:
+            record = json.loads(self._record.read_text())
+            process = Process(record["pid"], record["start_time"])
+        except (OSError, ValueError, KeyError):
+            return None
+        return process if process.alive else None
+
+    def bootstrap_changed(self, bootstrap: Json) -> bool:
+        """Whether the running Envoy was started with another bootstrap than this."""
+        try:
+            return bool(json.loads(self._bootstrap.read_text()) != json.loads(json.dumps(bootstrap)))
+        except (OSError, ValueError):
+            return True
+
+    def start(self, bootstrap: Json) -> Process:
+        """Start Envoy. Its log goes to ``envoy.log`` in the directory."""
+        self._bootstrap.write_text(json.dumps(bootstrap))
+        _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        arguments = [
+            str(self.binary), "--config-path", str(self._bootstrap), "--disable-hot-restart", "--concurrency", str(self.concurrency),
+            "--log-level", "warning", "--component-log-level", "misc:error,main:error,config:error",
+            "--file-flush-interval-msec", "100", "--drain-time-s", "1",
+        ]  # fmt: skip
+        with (self.directory / "envoy.log").open("ab") as log:
+            child = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files)),  # noqa: PLW1509 - before any thread
+                env={"PATH": "/usr/bin:/bin"},
+            )
+        process = Process.of(child.pid)
+        if process is None:
+            raise RuntimeError(f"Envoy ended at once; see {self.directory / 'envoy.log'}")
+        self._record.write_text(json.dumps({"pid": process.pid, "start_time": process.start_time}))
+        return process
+
+    def stop(self) -> None:
+        """End the running Envoy, if any, and remove its record."""
+        process = self.running()
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)  # draining would only prolong what is no longer wanted
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(process.pid, 0)
+        self._record.unlink(missing_ok=True)
+
+    @property
+    def _record(self) -> Path:
+        return self.directory / "envoy.json"
+
+    @property
+    def _bootstrap(self) -> Path:
+        return self.directory / "envoy-bootstrap.json"

@@ -1,0 +1,67 @@
+"""The metadata of every resource, after the Kubernetes API conventions (names, labels and annotations; fields set by a server)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from exitway.names.host import is_label
+from exitway.resources.form import Form, mapping
+from exitway.resources.problem import Problem, quoted
+
+_NAME_MAX = 253
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?\Z")
+
+
+class Metadata(Form):
+    """What may stand there. The last six are set by servers, and read only so that what one gave out can be given back."""
+
+    name: str
+    namespace: str
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    uid: str | None = None
+    resourceVersion: str | None = None  # noqa: N815 - wire name
+    generation: int | None = None
+    creationTimestamp: str | None = None  # noqa: N815 - wire name
+    managedFields: Any = None  # noqa: N815 - wire name
+    selfLink: str | None = None  # noqa: N815 - wire name
+
+
+def metadata_faults(metadata: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the values of the right type."""
+    name, namespace = metadata.get("name"), metadata.get("namespace")
+    if isinstance(name, str) and not _is_subdomain(name):
+        hint = 'lower-case letters, digits, "-" and ".", as in a DNS name'
+        yield Problem("EXW0106", f'{quoted(name)} is not a name', hint, "metadata.name")
+    if isinstance(namespace, str) and not (is_label(namespace) and namespace == namespace.lower()):
+        hint = 'lower-case letters, digits and inner "-", at most 63'
+        yield Problem("EXW0106", f'{quoted(namespace)} is not the name of a namespace', hint, "metadata.namespace")
+    yield from label_faults(metadata.get("labels"), "metadata.labels")
+    for key in mapping(metadata.get("annotations")):
+        if not _is_qualified(key):
+            yield _bad_key(key, "metadata.annotations")
+
+
+def label_faults(labels: Any, field: str) -> Iterator[Problem]:
+    """What is wrong with keys and values of labels."""
+    for key, value in mapping(labels).items():
+        if not _is_qualified(key):
+            yield _bad_key(key, field)
+        if isinstance(value, str) and not _LABEL_VALUE.match(value):
+            hint = 'at most 63 letters, digits, "-", "_" and "."; the first and last a letter or digit'
+            yield Problem("EXW0107", f'{quoted(value)} is not the value of a label', hint, f"{field}[{key}]")
+
+
+def _bad_key(key: str, field: str) -> Problem:
+    return Problem("EXW0107", f'{quoted(key)} is not the key of a label', "such as app or example.com/app", f"{field}[{key}]")
+
+
+def _is_qualified(key: str) -> bool:
+    prefix, slash, name = key.rpartition("/")
+    return bool(name) and _LABEL_VALUE.match(name) is not None and (not slash or _is_subdomain(prefix))
+
+
+def _is_subdomain(name: str) -> bool:
+    return len(name) <= _NAME_MAX and name == name.lower() and all(map(is_label, name.split(".")))

@@ -1,0 +1,115 @@
+"""Rules and workloads in, a snapshot for the proxy out.
+
+Workloads that must have the same policy (namespace, labels, rules of their own) share one route configuration. What did not change is not
+built again: a policy equal to the last one keeps its resources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from exitway.envoy.api import CLUSTER, LISTENER, ROUTE_CONFIGURATION, Json
+from exitway.envoy.cluster import published
+from exitway.envoy.listener import Captured, Proxy, capturing_listener, publishing_listener
+from exitway.envoy.route import route_configuration
+from exitway.envoy.snapshot import Resource, Snapshot
+from exitway.names.workload import Workload
+from exitway.policy.compile import compile_policy
+from exitway.policy.policy import Policy
+from exitway.resources.intent import Intent
+from exitway.resources.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A port of the program (``target``, on its loopback) offered at an address and port of the machine."""
+
+    address: str
+    port: int
+    target: int
+
+
+@dataclass(frozen=True)
+class Member:
+    """A running workload, as far as its configuration goes. ``intents`` are of the rules that it brought itself."""
+
+    id: str
+    workload: Workload
+    netns: str
+    intents: tuple[Intent, ...] = ()
+    publications: tuple[Publication, ...] = ()
+
+    @property
+    def policy_class(self) -> str:
+        """Equal for workloads whose policies cannot differ; stable while rules change."""
+        identity = [
+            self.workload.namespace,
+            sorted(self.workload.labels.items()),
+            [repr(intent) for intent in self.intents],
+        ]
+        return hashlib.blake2b(json.dumps(identity).encode(), digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    policy: Policy
+    routes: Resource
+
+
+class Program:
+    """Builds snapshots, and remembers the last one's parts. ``policies``: what is in force, by workload id."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self._compiled: dict[str, _Compiled] = {}
+        self._resources: dict[str, Resource] = {}
+        self.policies: Mapping[str, Policy] = {}
+
+    def snapshot(self, registry: Registry, members: Iterable[Member], now: datetime) -> Snapshot:
+        """Everything the proxy should have."""
+        members = list(members)
+        self._compiled = self._compile(registry, members, now)
+        self.policies = {member.id: self._compiled[member.policy_class].policy for member in members}
+        resources = [compiled.routes for compiled in self._compiled.values()]
+        resources += [resource for member in members for resource in self._of(member)]
+        self._resources = {resource.name: resource for resource in resources if resource.type_url == LISTENER}
+        return Snapshot.of(resources)
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """When the next rule expires, and a new snapshot is due."""
+        return min((policy.valid_until for policy in self.policies.values() if policy.valid_until), default=None)
+
+    def _compile(self, registry: Registry, members: Iterable[Member], now: datetime) -> dict[str, _Compiled]:
+        compiled: dict[str, _Compiled] = {}
+        for member in members:
+            name = member.policy_class
+            if name not in compiled:
+                intents = registry.intents_for(member.workload.namespace) + member.intents
+                policy = compile_policy(intents, member.workload, now)
+                compiled[name] = self._routes(name, policy, member.workload.namespace)
+        return compiled
+
+    def _routes(self, name: str, policy: Policy, namespace: str) -> _Compiled:
+        before = self._compiled.get(name)
+        if before is not None and before.policy == policy:
+            return before
+        routes = route_configuration(f"http/{name}", policy, namespace, self._proxy.denied_status)
+        return _Compiled(policy, Resource.of(ROUTE_CONFIGURATION, routes))
+
+    def _of(self, member: Member) -> list[Resource]:
+        captured = Captured(member.id, member.workload, member.netns, f"http/{member.policy_class}")
+        resources = [self._resource(capturing_listener(captured, self.policies[member.id], self._proxy))]
+        for publication in member.publications:
+            name = f"in/{member.id}/{publication.port}"
+            resources.append(Resource.of(CLUSTER, published(name, publication.target, member.netns)))
+            resources.append(self._resource(publishing_listener(name, publication.address, publication.port)))
+        return resources
+
+    def _resource(self, listener: Json) -> Resource:
+        before = self._resources.get(listener["name"])
+        return before if before is not None and before.json == listener else Resource.of(LISTENER, listener)

@@ -1,0 +1,176 @@
+"""The server: store, API, policy, xDS, Envoy and the running workloads, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from exitway.api.app import create_app
+from exitway.api.listen import serve, tcp_socket, token, unix_socket
+from exitway.envoy.bootstrap import bootstrap
+from exitway.envoy.listener import Proxy
+from exitway.proxy.binary import find_envoy
+from exitway.proxy.process import EnvoyProcess
+from exitway.resources.problem import Problem, Problems
+from exitway.server.program import Program
+from exitway.server.record import Recorder
+from exitway.server.routes import routes
+from exitway.server.supervise import Supervisor, system_authorities, system_resolvers
+from exitway.server.workloads import Workloads
+from exitway.settings import Settings
+from exitway.store.store import Store
+from exitway.xds.server import DiscoveryServer
+
+ACKNOWLEDGED_SECONDS = 10.0
+IDLE_SECONDS = 2.0
+
+
+class Server:
+    """Joins the parts. One for each runtime directory."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        resolvers = settings.resolvers or system_resolvers()
+        access_log = settings.runtime_dir / "access.log"
+        envoy = EnvoyProcess(
+            find_envoy(settings.envoy), settings.runtime_dir, settings.concurrency or min(4, os.cpu_count() or 1)
+        )
+        self.supervisor = Supervisor(
+            envoy, bootstrap(str(settings.xds_socket), str(settings.admin_socket), resolvers, system_authorities())
+        )
+        self.store = Store(settings.store)
+        self.discovery = DiscoveryServer()
+        self._program = Program(Proxy(resolvers, str(access_log), settings.denied_status))
+        self._recorder = Recorder(access_log, settings.flow_log)
+        self.workloads = Workloads(settings.runtime_dir, changed=self.publish, refused=self._recorder.refused)
+        self._expiry: asyncio.TimerHandle | None = None
+        self._published: object = None
+        self.stopping = asyncio.Event()
+        self.started = time.time()
+
+    async def publish(self) -> None:
+        """Make what the rules and workloads say now the proxy's target, and again when the next rule expires."""
+        now = datetime.now(UTC)
+        running = self.workloads.running.values()
+        state = (self.store.registry, [one.member for one in running])
+        if state == self._published and (self._program.valid_until is None or now < self._program.valid_until):
+            return
+        self._published = state
+        self.discovery.publish(self._program.snapshot(self.store.registry, state[1], now))
+        for one in running:
+            self._recorder.observe(one.member, self._program.policies[one.member.id], one.addresses.name_of)
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        if self._program.valid_until is not None:
+            delay = max(0.0, (self._program.valid_until - now).total_seconds())
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_later(min(delay, 86_400), lambda: loop.create_task(self.publish()))
+
+    async def programmed(self, revision: int) -> list[str]:
+        """Publish the store's state, wait for the proxy; one sentence for each that has not acknowledged it."""
+        del revision  # what is published is always the newest
+        await self.publish()
+        if not await self.discovery.settled(proxies=1, timeout_seconds=ACKNOWLEDGED_SECONDS):
+            return [
+                f"the proxy has not acknowledged the change within {ACKNOWLEDGED_SECONDS:.0f} s; it stays on its last good configuration"
+            ]
+        return [
+            f"the proxy refused the change and stays on its last good configuration: {error}"
+            for error in self.discovery.errors
+        ]
+
+    async def run(self, *, until_idle: bool, tcp: str = "") -> None:
+        """Serve until stopped, or (``until_idle``) until the last workload has gone. ``tcp``: also at ``host:port``, with a token."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stopping.set)
+        await self.discovery.start(self.settings.xds_socket)
+        await self.workloads.restore()
+        await self.publish()
+        parts = [
+            self.supervisor.run(),
+            self._recorder.follow(self.settings.admin_socket),
+            self._follow_store(),
+            self._serve_api(tcp),
+        ]
+        tasks = [
+            asyncio.ensure_future(part)
+            for part in [*parts, *([self._idle()] if until_idle else []), self.stopping.wait()]
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            self.stopping.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._close()
+
+    async def _serve_api(self, tcp: str) -> None:
+        app = create_app(self.store, self.programmed, extra_routes=routes(self))
+        with unix_socket(self.settings.socket) as unix:
+            if tcp:
+                secret = token(self.settings.state_dir / "token")
+                await serve(app, unix, self.stopping, tcp=tcp_socket(tcp), secret=secret)
+            else:
+                await serve(app, unix, self.stopping)
+
+    async def _follow_store(self) -> None:
+        """Changes that nobody waits for are published, too."""
+        async for _ in self.store.follow(self.store.revision):
+            await self.publish()
+
+    async def _close(self) -> None:
+        self.workloads.close()
+        self.supervisor.stop()
+        self._recorder.catch_up()
+        await self.discovery.stop()
+        self.store.close()
+
+    async def _idle(self) -> None:
+        """Ends when there has been no workload for a while."""
+        since = time.monotonic()
+        while time.monotonic() - since < IDLE_SECONDS:
+            if self.workloads.running:
+                since = time.monotonic()
+            await asyncio.sleep(0.1)
+
+
+@contextlib.contextmanager
+def sole(settings: Settings) -> Iterator[None]:
+    """Be the only server of the runtime directory.
+
+    Raises:
+        Problems: another server is.
+    """
+    for directory in (settings.runtime_dir, settings.state_dir):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with settings.lock.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Problems(
+                [
+                    Problem(
+                        "EXW0703",
+                        f"a server is already running for {settings.runtime_dir}",
+                        "`exitway status` shows it",
+                    )
+                ]
+            ) from None
+        yield
+
+
+def serve_forever(settings: Settings, *, until_idle: bool = False, tcp: str = "") -> None:
+    """Run a server in this process until it is told to stop (SIGINT, SIGTERM)."""
+    with sole(settings):
+        asyncio.run(Server(settings).run(until_idle=until_idle, tcp=tcp))

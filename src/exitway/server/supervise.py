@@ -1,0 +1,90 @@
+"""Keeps one Envoy running: adopts the one that is there, starts one where there is none, and again when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from pathlib import Path
+
+from exitway.envoy.api import Json
+from exitway.proxy.admin import admin
+from exitway.proxy.process import EnvoyProcess, Process
+
+_log = logging.getLogger("exitway")
+
+QUICK_END_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 2.0
+LARGEST_ACCESS_LOG = 32 * 2**20
+
+AUTHORITIES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine, Arch
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Fedora, RHEL
+    "/etc/ssl/ca-bundle.pem",  # openSUSE
+    "/etc/ssl/cert.pem",
+)
+
+
+def system_authorities() -> str:
+    """The file of certificate authorities that this system trusts; without one, nothing is trusted."""
+    return next((path for path in AUTHORITIES if Path(path).is_file()), os.devnull)
+
+
+def system_resolvers(path: Path = Path("/etc/resolv.conf")) -> tuple[str, ...]:
+    """The DNS servers of this system (resolv.conf(5)), as ``address`` or ``[address]:53``."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        lines = []
+    servers = [words[1] for words in map(str.split, lines) if len(words) > 1 and words[0] == "nameserver"]
+    return tuple(f"[{server}]:53" if ":" in server else server for server in servers) or ("127.0.0.1",)
+
+
+class Supervisor:
+    """Runs until cancelled. ``restarts`` counts Envoys that ended by themselves."""
+
+    def __init__(self, envoy: EnvoyProcess, bootstrap: Json) -> None:
+        self._envoy = envoy
+        self._bootstrap = bootstrap
+        self.process: Process | None = None
+        self.restarts = 0
+
+    async def run(self) -> None:
+        """Supervise."""
+        self._replace_outdated()
+        pause = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            self.process = self._envoy.running() or self._envoy.start(self._bootstrap)
+            began = loop.time()
+            await self.process.ended()
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.process.pid, os.WNOHANG)  # noqa: ASYNC222 - it does not block
+            quick = loop.time() - began < QUICK_END_SECONDS
+            pause = min(LONGEST_PAUSE_SECONDS, pause * 2 or 0.1) if quick else 0.0
+            self.restarts += 1
+            _log.warning("Envoy (process %d) ended; starting it again", self.process.pid)
+            await asyncio.sleep(pause)
+
+    def stop(self) -> None:
+        """End Envoy."""
+        self._envoy.stop()
+
+    def _replace_outdated(self) -> None:
+        if self._envoy.running() and self._envoy.bootstrap_changed(self._bootstrap):
+            self._envoy.stop()
+
+
+def rotate(access_log: Path, admin_socket: Path) -> Path | None:
+    """Put a large access log aside and let Envoy begin a new one; returns where the old one is now, to be read to its end."""
+    try:
+        if access_log.stat().st_size < LARGEST_ACCESS_LOG:
+            return None
+    except FileNotFoundError:
+        return None
+    aside = access_log.with_suffix(".old")
+    access_log.rename(aside)
+    with contextlib.suppress(OSError):
+        admin(admin_socket, "POST", "/reopen_logs")
+    return aside

@@ -1,0 +1,87 @@
+import json
+import subprocess
+from datetime import UTC, datetime
+
+from hypothesis import given, settings
+
+from exitway.envoy import api
+from exitway.envoy.bootstrap import bootstrap
+from exitway.envoy.listener import Captured, Proxy, capturing_listener
+from exitway.envoy.route import route_configuration
+from exitway.envoy.simulate import simulate
+from exitway.envoy.snapshot import Resource, Snapshot
+from exitway.names.call import Call, Sort
+from exitway.names.workload import Workload
+from exitway.policy.compile import compile_policy
+from exitway.policy.decide import decide
+from exitway.proxy.binary import find_envoy
+from tests.intents import CALLS, intent, intents
+
+NOW = datetime(2027, 1, 1, tzinfo=UTC)
+WORKLOAD = Workload("shop", "checkout")
+PROXY = Proxy(("198.18.0.53",), "/dev/null")
+
+
+def snapshot_of(policy):
+    captured = Captured("one", WORKLOAD, "", "http/one")
+    return Snapshot.of(
+        [
+            Resource.of(api.LISTENER, capturing_listener(captured, policy, PROXY)),
+            Resource.of(api.ROUTE_CONFIGURATION, route_configuration("http/one", policy, "shop", 404)),
+        ]
+    )
+
+
+@given(intents(), CALLS)
+def test_the_generated_configuration_means_what_the_policy_decides(rules, call):
+    policy = compile_policy(rules, WORKLOAD, NOW)
+    decision, path = decide(policy, call), simulate(snapshot_of(policy), "out/one", call)
+    assert path.verdict is decision.verdict
+    if path.filter_chain == "http" and not decision.allowed:
+        assert path.answer == f"deny; reason={decision.reason}"
+
+
+@given(intents())
+def test_equal_rules_give_equal_bytes_and_versions(rules):
+    one, other = (snapshot_of(compile_policy(order, WORKLOAD, NOW)) for order in (rules, rules[::-1]))
+    assert [resource.data for resource in everything(one)] == [resource.data for resource in everything(other)]
+    assert [resource.version for resource in everything(one)] == [resource.version for resource in everything(other)]
+
+
+@given(intents())
+def test_a_snapshot_refers_to_nothing_that_is_not_there(rules):
+    assert not list(snapshot_of(compile_policy(rules, WORKLOAD, NOW)).dangling())
+
+
+def test_a_thousand_names_with_equal_ports_are_one_virtual_host():
+    rules = [intent(f"r{number}", f"api-{number}.example", "80/HTTP") for number in range(1000)]
+    routes = route_configuration("http/one", compile_policy(rules, WORKLOAD, NOW), "shop", 404)
+    assert [len(host["domains"]) for host in routes["virtual_hosts"]] == [1, 1000]
+
+
+@given(intents())
+@settings(max_examples=5, deadline=None)
+def test_envoy_accepts_what_is_generated(tmp_path_factory, rules):
+    """The real Envoy validates the bootstrap with the snapshot in it, delivered as static resources."""
+    policy = compile_policy(rules, WORKLOAD, NOW)
+    config = bootstrap("/tmp/xds.sock", "/tmp/admin.sock", PROXY.resolvers, "/etc/ssl/certs/ca-certificates.crt")  # noqa: S108
+    listener = json.loads(json.dumps(capturing_listener(Captured("one", WORKLOAD, "", "http/one"), policy, PROXY)))
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    del manager["rds"]
+    manager["route_config"] = route_configuration("http/one", policy, "shop", 404)
+    config["static_resources"]["listeners"] = [listener]
+    path = tmp_path_factory.mktemp("envoy") / "config.json"
+    path.write_text(json.dumps(config))
+    result = subprocess.run([find_envoy(), "--mode", "validate", "-c", path, "-l", "error"], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
+def test_a_call_without_a_name_matches_no_pattern():
+    policy = compile_policy([intent("any", "*", "443/HTTP"), intent("tls", "*.a", "443/TLS")], WORKLOAD, NOW)
+    call = Call(Sort.TLS, 443, name="")
+    assert not decide(policy, call).allowed
+    assert simulate(snapshot_of(policy), "out/one", call).cluster == "BlackHoleCluster"
+
+
+def everything(snapshot):
+    return [resource for type_url in snapshot.resources for resource in snapshot.named(type_url).values()]
