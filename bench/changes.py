@@ -32,8 +32,8 @@ def measure(repeats: int) -> tuple[dict[tuple[str, int, int], list[float]], list
 
 def measure_case(workloads: int, hosts: int, repeats: int) -> tuple[list[float], list[float]]:
     server = Exitway()
-    server.up()
     try:
+        server.up()
         with running(server, workloads):
             if hosts:
                 server.create(rules(hosts))
@@ -41,7 +41,8 @@ def measure_case(workloads: int, hosts: int, repeats: int) -> tuple[list[float],
             path = RUN / "extra.json"
             path.write_text(json.dumps(extra))
             remove = f"{server.command} delete egressrule extra --namespace {NAMESPACE} || true"
-            whole = hyperfine(f"{server.command} create --file {path} --namespace {NAMESPACE}", repeats, remove)
+            create = [server.command, "create", "--file", str(path), "--namespace", NAMESPACE]
+            whole = hyperfine(create, repeats, remove)
             server.change("delete", extra)
             return whole, [create_once(server, extra) for _ in range(repeats)]
     finally:

@@ -34,6 +34,7 @@ class Contender:
     """Whether requests go to the proxy's address with the whole URL in them."""
     keep_alive: bool = True
     """Whether a connection outlives a request."""
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     pids: set[int] = field(default_factory=set)
     """The processes whose processor time and memory count."""
 
@@ -41,7 +42,15 @@ class Contender:
         """Return when it takes requests."""
 
     def stop(self) -> None:
-        """Nothing of it remains."""
+        """Nothing of it remains, also where it did not start."""
+        while self.processes:
+            end(self.processes.pop())
+
+    def spawn(self, command: list[str], port: int) -> None:
+        """Start the process that is measured, and return when it listens."""
+        self.processes.append(spawn(self.command, [*on(PROXY_CORE), *command]))
+        wait_for_port(port, self.processes[0])
+        self.pids = {self.processes[0].pid}
 
 
 @dataclass
@@ -51,12 +60,7 @@ class ForwardProxy(Contender):
     curl_options: list[str] = field(default_factory=lambda: ["--proxy", f"http://127.0.0.1:{PROXY_PORT}"])
 
     def start(self) -> None:
-        self.process = spawn(self.command, [*on(PROXY_CORE), find(self.command) or self.command, *self.arguments])
-        wait_for_port(PROXY_PORT, self.process)
-        self.pids = {self.process.pid}
-
-    def stop(self) -> None:
-        end(self.process)
+        self.spawn([find(self.command) or self.command, *self.arguments], PROXY_PORT)
 
 
 @dataclass
@@ -82,15 +86,12 @@ class IstioShape(Contender):
             "error",
             "--use-dynamic-base-id",
         ]
-        self.process = spawn("istio", [*on(PROXY_CORE), *user, *envoy])
-        wait_for_port(istio_shape.LISTEN, self.process)
-        redirect = f"table ip istio {{ chain out {{ type nat hook output priority -100\n meta skuid != 1337 tcp dport 80 redirect to :{istio_shape.LISTEN}\n }} }}"
-        subprocess.run(["nft", redirect], check=True)
-        self.pids = {self.process.pid}
+        self.spawn([*user, *envoy], istio_shape.LISTEN)
+        subprocess.run(["nft", "--file", str(BENCH / "peers/istio.nft")], check=True)
 
     def stop(self) -> None:
-        subprocess.run(["nft", "delete", "table", "ip", "istio"], check=True)
-        end(self.process)
+        subprocess.run(["nft", "delete", "table", "ip", "istio"], check=False, stderr=subprocess.DEVNULL)
+        super().stop()
 
 
 @dataclass
@@ -98,12 +99,12 @@ class ExitwayRun(Contender):
     """`exitway up` once, and each client under `exitway run`."""
 
     command: str = "exitway"
+    server: Exitway = field(default_factory=Exitway)
     hosts: tuple[str, ...] = ()
 
     def start(self) -> None:
         RULES.write_text(json.dumps(rule("bench", list(self.hosts))))
         before = all_pids()
-        self.server = Exitway()
         self.server.up()
         self.pids = all_pids() - before
         self.prefix = self.server.run("--file", str(RULES))
@@ -154,7 +155,7 @@ def contenders() -> list[Contender]:
 
 
 def versions() -> list[str]:
-    """First line of what each program says of itself."""
+    """What each program says of itself: the first line with a number in it."""
     asked = {
         "nginx": "-v",
         "dnsmasq": "--version",
@@ -172,12 +173,14 @@ def versions() -> list[str]:
     }
     found = {name: find(name) for name in asked}
     said = {name: output([path, asked[name]]) for name, path in found.items() if path}
-    return [f"{name}: {line}" for name, line in {"envoy": output([envoy_binary(), "--version"]), **said}.items()]
+    said["envoy"] = output([envoy_binary(), "--version"])
+    return [f"{name}: {line}" for name, line in said.items() if line]
 
 
 def output(command: list[str]) -> str:
     finished = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    return next((line.strip() for line in finished.stdout.splitlines() if line.strip()), "")
+    lines = [line.strip() for line in finished.stdout.splitlines()]
+    return next((line.removeprefix(command[0]).strip() for line in lines if any(map(str.isdigit, line))), "")
 
 
 def missing(contender: Contender) -> str:

@@ -52,10 +52,16 @@ class Exitway:
 
     def up(self) -> None:
         subprocess.run(["rm", "-rf", str(RUNTIME), str(STATE)], check=True)
-        self.call([*on(PROXY_CORE), self.command, "up"])
+        self.call("up", prefix=tuple(on(PROXY_CORE)))
 
     def down(self) -> None:
-        self.call([self.command, "down"])
+        """Also where it did not start."""
+        subprocess.run([self.command, "down"], capture_output=True, check=False)
+        deadline = time.monotonic() + 5
+        while any(command_of(pid) == "envoy" for pid in all_pids()):
+            if time.monotonic() > deadline:
+                raise RuntimeError("Envoy outlives `exitway down`")
+            time.sleep(0.02)
 
     def run(self, *options: str) -> list[str]:
         """What the command line of a workload begins with."""
@@ -63,7 +69,7 @@ class Exitway:
 
     def create(self, resources: list[dict[str, Any]], path: Path = RULES) -> None:
         path.write_text("\n---\n".join(map(json.dumps, resources)))
-        self.call([self.command, "create", "--file", str(path), "--namespace", NAMESPACE])
+        self.call("create", "--file", str(path), "--namespace", NAMESPACE)
 
     def change(self, verb: str, resource: dict[str, Any]) -> float:
         """Seconds from request to answer on the API socket: every proxy has acknowledged it."""
@@ -84,10 +90,8 @@ class Exitway:
         """Envoy's process id."""
         return next(pid for pid in all_pids() if command_of(pid) == "envoy")
 
-    @staticmethod
-    def call(command: list[str]) -> None:
-        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    def call(self, *arguments: str, prefix: tuple[str, ...] = ()) -> None:
+        """``exitway ARGUMENTS``; ``RuntimeError`` with what it said if it fails."""
+        finished = subprocess.run([*prefix, self.command, *arguments], capture_output=True, text=True, check=False)
         if finished.returncode:
-            raise RuntimeError(
-                f"{' '.join(command)}: exit code {finished.returncode}: {finished.stderr.strip() or finished.stdout.strip()}"
-            )
+            raise RuntimeError(f"`exitway {arguments[0]}` failed: {finished.stderr.strip() or finished.stdout.strip()}")

@@ -32,8 +32,8 @@ def measure(repeats: int) -> tuple[dict[tuple[str, int], list[float]], list[str]
 def exitway(hosts: int) -> float:
     """One workload, to which all rules apply."""
     server = Exitway()
-    server.up()
     try:
+        server.up()
         with running(server, 1):
             server.create(rules(hosts))
             time.sleep(SETTLED)
@@ -44,8 +44,8 @@ def exitway(hosts: int) -> float:
 
 def istio(hosts: int) -> float:
     contender = IstioShape(hosts=tuple(f"host{number}.example.test" for number in range(hosts)))
-    contender.start()
     try:
+        contender.start()
         time.sleep(SETTLED)
         return sum(map(rss_mb, contender.pids))
     finally:

@@ -54,7 +54,11 @@ def measure(options: argparse.Namespace) -> str:
         "memory": report.memory,
     }
     sections = [shown[part](result) for part, result in results.items() if result]
-    left_out = ["## Not measured\n\n" + "\n".join(f"- {failure}" for failure in failures)] if failures else []
+    left_out = (
+        ["## Not measured\n\n" + "\n".join(f"- {failure.splitlines()[0]:.300}" for failure in failures)]
+        if failures
+        else []
+    )
     targets = report.targets(*(results[part] for part in PARTS))
     return "\n\n".join(["# Bench", "Made by `make bench`.", targets, *sections, *left_out, machine]) + "\n"
 

@@ -4,86 +4,88 @@ from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
 
 from exitway_server import RUNTIME, Exitway
 from process import RUN, find
+from world import ALLOWED, DENIED, status
 
-BUBBLEWRAP = "bwrap --ro-bind / / --dev /dev --proc /proc --unshare-net --unshare-pid --die-with-parent"
+BUBBLEWRAP = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-net", "--unshare-pid", "--die-with-parent"]  # fmt: skip
 NO_SERVER = f"while [ -S {RUNTIME}/api.sock ]; do sleep 0.05; done"
 
-
-def hyperfine(command: str, runs: int, prepare: str = "") -> list[float]:
-    """Seconds of each run, without a shell between. ``RuntimeError`` if the command fails."""
-    report = RUN / "hyperfine.json"
-    preparation = ["--prepare", f"sh -c '{prepare}'"] if prepare else []
-    arguments = [
-        "hyperfine",
-        "--shell=none",
-        "--style=none",
-        "--warmup=1",
-        f"--runs={runs}",
-        f"--export-json={report}",
-        *preparation,
-        command,
-    ]
-    finished = subprocess.run(arguments, capture_output=True, text=True, check=False)
-    if finished.returncode:
-        raise RuntimeError(f"`{command}`: {(finished.stderr.strip() or finished.stdout.strip()).splitlines()[-1]}")
-    times: list[float] = json.loads(report.read_text())["results"][0]["times"]
-    return times
+Times = dict[str, list[float]]
 
 
-def measure(passes: int, runs: int) -> tuple[dict[str, list[float]], list[str]]:
+def measure(passes: int, runs: int) -> tuple[Times, list[str]]:
     """Each command ``runs`` times in each of the ``passes``; (seconds by name, a sentence for each that was left out)."""
-    times: dict[str, list[float]] = {}
+    times: Times = {}
     failures: dict[str, str] = {}
     server = Exitway()
-    run_true = " ".join([*server.run(), "true"])
+    run_true = [*server.run(), "true"]
+    prefixes = {name: prefix for name, (prefix, allows) in peers().items() if proven(name, prefix, allows, failures)}
     for _ in range(passes):
-        take(times, failures, "true", "true", runs)
-        for name, command in peers().items():
-            take(times, failures, name, command, runs)
+        take(times, failures, "true", ["true"], runs)
+        for name, prefix in prefixes.items():
+            take(times, failures, name, [*prefix, "true"], runs)
         take(times, failures, "exitway run -- true, no server running", run_true, max(2, runs // 3), NO_SERVER)
         try:
             server.up()
+            take(times, failures, "exitway run -- true, with `exitway up`", run_true, runs)
+            take(
+                times,
+                failures,
+                "exitway get egressrules, with `exitway up`",
+                [server.command, "get", "egressrules"],
+                runs,
+            )
         except (RuntimeError, OSError) as error:
             failures["up"] = f"exitway up: {error}"
-            continue
-        take(times, failures, "exitway run -- true, with `exitway up`", run_true, runs)
-        take(times, failures, "exitway get egressrules, with `exitway up`", f"{server.command} get egressrules", runs)
-        server.down()
+        finally:
+            server.down()
     return times, list(failures.values())
 
 
-def peers() -> dict[str, str]:
-    """Name and command line."""
-    settings = Path(RUN / "srt.json")
-    settings.write_text(
-        json.dumps(
-            {
-                "network": {"allowedDomains": ["host0.bench.test"], "deniedDomains": []},
-                "filesystem": {"denyRead": [], "allowWrite": [], "denyWrite": []},
-            }
-        )
-    )
-    fence = Path(RUN / "fence.json")
-    fence.write_text(json.dumps({"network": {"allowedDomains": ["host0.bench.test"]}}))
+def peers() -> dict[str, tuple[list[str], bool]]:
+    """Name, what its command line begins with, and whether it has an allow-list (here: of one host)."""
+    network = {"allowedDomains": ALLOWED[:1], "deniedDomains": []}
+    files: dict[str, list[str]] = {"denyRead": [], "allowWrite": [], "denyWrite": []}
+    settings = RUN / "sandbox.json"
+    settings.write_text(json.dumps({"network": network, "filesystem": files}))
     return {
-        "bubblewrap (no network at all)": f"{BUBBLEWRAP} true",
-        "fence -- true": f"{find('fence') or 'fence'} --settings {fence} -- true",
-        "srt true": f"{find('srt') or 'srt'} --settings {settings} true",
+        "bubblewrap, without any network": (BUBBLEWRAP, False),
+        "fence": ([find("fence") or "fence", "--settings", str(settings), "--"], True),
+        "srt": ([find("srt") or "srt", "--settings", str(settings), "--"], True),
     }
 
 
-def take(
-    times: dict[str, list[float]], failures: dict[str, str], name: str, command: str, runs: int, prepare: str = ""
-) -> None:
+def proven(name: str, prefix: list[str], allows: bool, failures: dict[str, str]) -> bool:  # noqa: FBT001
+    """Whether it is there, lets out what it should (if anything), and nothing else."""
+    if not find(prefix[0]):
+        failures[name] = f"{name}: not installed (bench/setup says why)"
+        return False
+    allowed, denied = (status(prefix, [], host) for host in (ALLOWED[0], DENIED))
+    if (allowed == "200") != allows or denied == "200":
+        failures[name] = f"{name}: HTTP {allowed} for the allowed host, {denied} for the denied one"
+    return name not in failures
+
+
+def take(times: Times, failures: dict[str, str], name: str, command: list[str], runs: int, prepare: str = "") -> None:
     if name in failures:
         return
     try:
-        if not find(command.split()[0]):
-            raise RuntimeError("not installed (bench/setup says why)")
-        times.setdefault(name, []).extend(hyperfine(command, runs, prepare))
+        taken = hyperfine(command, runs, prepare)
+        times.setdefault(name, []).extend(taken)
     except RuntimeError as error:
         failures[name] = f"{name}: {error}"
+
+
+def hyperfine(command: list[str], runs: int, prepare: str = "") -> list[float]:
+    """Seconds of each run, without a shell between. ``RuntimeError`` if the command fails."""
+    report = RUN / "hyperfine.json"
+    preparation = ["--prepare", f"sh -c '{prepare}'"] if prepare else []
+    options = ["--shell=none", "--style=none", "--warmup=1", f"--runs={runs}", f"--export-json={report}", *preparation]
+    finished = subprocess.run(["hyperfine", *options, " ".join(command)], capture_output=True, text=True, check=False)
+    if finished.returncode:
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stderr.strip()
+        raise RuntimeError(f"it failed: {said or finished.stderr.strip()}")
+    times: list[float] = json.loads(report.read_text())["results"][0]["times"]
+    return times

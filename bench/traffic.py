@@ -38,8 +38,8 @@ class Load:
 
 @contextmanager
 def started(contender: Contender) -> Iterator[None]:
-    contender.start()
     try:
+        contender.start()
         yield
     finally:
         contender.stop()
@@ -101,7 +101,8 @@ def measure(contenders: list[Contender], rounds: int, seconds: int) -> tuple[dic
             if contender.name in failures:
                 continue
             try:
-                samples.setdefault(contender.name, []).append(sample(contender, seconds))
+                taken = sample(contender, seconds)
+                samples.setdefault(contender.name, []).append(taken)
             except (RuntimeError, OSError, subprocess.SubprocessError) as error:
                 failures[contender.name] = f"{contender.name} fell out in round {number + 1}: {error}"
                 print(failures[contender.name])

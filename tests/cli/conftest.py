@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-
 from exitway.api.app import create_app
+
 from exitway.api.listen import serve, unix_socket
 from exitway.cli.main import cli
 from exitway.settings import Settings

@@ -24,7 +24,5 @@ spec:
     ports: [{number: 443, protocol: TLS}]
   - hosts: [legacy.example]
     ports: [{number: 80, protocol: HTTP}]
-    methods: [GET]
-    paths: ["/v1/*"]
     originateTLS: true
 """

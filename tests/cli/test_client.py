@@ -38,7 +38,11 @@ REFUSED = (
 
 
 def http(status: str, body: bytes, length: int | None = None) -> bytes:
-    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body) if length is None else length, body)
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (
+        status.encode(),
+        len(body) if length is None else length,
+        body,
+    )
 
 
 def test_an_answer_is_its_json(tmp_path):
@@ -50,7 +54,13 @@ def test_a_refusal_holds_its_problems_and_the_index_of_each_object(tmp_path):
     with answering(tmp_path / "s", http("422 Unprocessable", REFUSED)) as client, pytest.raises(Refusal) as refusal:
         client.request("POST", "/", {})
     [(index, problem)] = refusal.value.causes
-    assert (index, problem.code, problem.field, problem.message, problem.hint) == (1, "EXW0103", "spec.x", "bad", "mend")
+    assert (index, problem.code, problem.field, problem.message, problem.hint) == (
+        1,
+        "EXW0103",
+        "spec.x",
+        "bad",
+        "mend",
+    )
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,9 @@ def _parse_yaml(content: bytes) -> dict[str, Any]:
     try:
         documents = read_documents(content, "body")
     except Problems as problems:
-        raise bad_request(f"the body is not acceptable YAML: {problems}", [Cause(problem) for problem in problems.problems]) from None
+        raise bad_request(
+            f"the body is not acceptable YAML: {problems}", [Cause(problem) for problem in problems.problems]
+        ) from None
     if len(documents) != 1:
         raise bad_request("the body has more than one document")
     return documents[0].wire
@@ -100,4 +102,8 @@ def _deeper_than(value: Any, levels: int) -> bool:
 
 
 def _plain(error: ValueError) -> str:
-    return f"it is not UTF-8 text ({error.reason})" if isinstance(error, UnicodeError) and hasattr(error, "reason") else str(error)
+    return (
+        f"it is not UTF-8 text ({error.reason})"
+        if isinstance(error, UnicodeError) and hasattr(error, "reason")
+        else str(error)
+    )

@@ -1,8 +1,8 @@
 """``POST /exitway/v1/changes``: several objects, all or nothing. The commands use it.
 
 Request: ``{"verb": "create"|"apply"|"replace"|"delete", "wait": true, "dryRun": false, "objects": [wire, ...]}``.
-Answer: ``{"revision": 7, "results": [{"key", "type", "namespace", "name", "outcome", "resourceVersion"}, ...], "unacknowledged": ["sentence", ...]}``,
-or a Status whose causes carry the index of their object.
+Answer: ``{"revision": 7, "results": [{"key", "type", "namespace", "name", "outcome", "resourceVersion"}, ...],
+"unacknowledged": ["sentence", ...]}``, or a Status whose causes carry the index of their object.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def changes_route(writer: Writer) -> Route:
         body = await read_object(request)
         verb, objects = _verb(body), _objects(body)
         changes = plan(writer.store.registry, verb, objects)
-        commit, unacknowledged = await writer.write(changes, dry_run=_flag(body, "dryRun", False), wait=_flag(body, "wait", True))
+        commit, unacknowledged = await writer.write(
+            changes, dry_run=_flag(body, "dryRun", default=False), wait=_flag(body, "wait", default=True)
+        )
         results = _results(writer.store, changes, commit)
         return JSONResponse({"revision": commit.revision, "results": results, "unacknowledged": unacknowledged})
 
@@ -57,7 +59,7 @@ def _result(store: Store, change: Change, event: Event | None) -> Json:
 
 def _verb(body: Json) -> Verb:
     try:
-        return Verb(body.get("verb"))
+        return Verb(str(body.get("verb")))
     except ValueError:
         raise bad_request(f"verb must be one of {', '.join(Verb)}") from None
 
@@ -69,7 +71,7 @@ def _objects(body: Json) -> list[Json]:
     return objects
 
 
-def _flag(body: Json, name: str, default: bool) -> bool:  # noqa: FBT001
+def _flag(body: Json, name: str, *, default: bool) -> bool:
     value: Any = body.get(name, default)
     if not isinstance(value, bool):
         raise bad_request(f"{name} must be true or false")

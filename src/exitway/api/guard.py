@@ -1,8 +1,9 @@
 """Who may use the API over TCP: who knows the token, and calls the server by an address or by ``localhost``.
 
-The token stands in ``Authorization``: as ``Bearer TOKEN``, or as the password of ``Basic`` for kubectl, which sends no bearer token over plain HTTP but
-does send what stands in ``--server=http://exitway:TOKEN@127.0.0.1:8001``.
-The Host is checked because of DNS rebinding: the owner of a name can point it here and have a browser call it; an address can't be pointed elsewhere.
+The token stands in ``Authorization``: as ``Bearer TOKEN``, or as the password of ``Basic`` for kubectl, which sends no bearer token over
+plain HTTP but does send what stands in ``--server=http://exitway:TOKEN@127.0.0.1:8001``.
+The Host is checked because of DNS rebinding: the owner of a name can point it here and have a browser call it; an address cannot be pointed
+elsewhere.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Guard:
         self._secret = secret.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
         headers = Headers(scope=scope)
         if not is_local(headers.get("host", "")):
             refusal = failure(403, "Forbidden", "the Host header is neither an address nor localhost")

@@ -1,9 +1,9 @@
 """Serving the API inside a running asyncio loop: on a Unix socket for the user who started the server, and on TCP for those with the token.
 
-    stop = asyncio.Event()
-    with unix_socket(settings.socket) as socket:
-        await serve(create_app(...), socket, stop)                       # returns after stop.set()
-        await serve(create_app(...), socket, stop, tcp=tcp_socket("127.0.0.1:8001"), secret=token(path))
+stop = asyncio.Event()
+with unix_socket(settings.socket) as socket:
+    await serve(create_app(...), socket, stop)                       # returns after stop.set()
+    await serve(create_app(...), socket, stop, tcp=tcp_socket("127.0.0.1:8001"), secret=token(path))
 """
 
 from __future__ import annotations
@@ -58,15 +58,20 @@ def tcp_socket(address: str) -> socket.socket:
     """
     host, _, port = address.rpartition(":")
     try:
-        if not host or not port.isascii() or not port.isdecimal():
-            raise ValueError("it is not of the form host:port")
-        family, _, _, _, bound = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
-        return socket.create_server(bound[:2], family=family)  # type: ignore[arg-type]  # AF_INET and AF_INET6 only
+        # Without a host (":8001") it would be every address of the machine; that has to be said (0.0.0.0).
+        family, _, _, _, bound = socket.getaddrinfo(
+            host.strip("[]") or "127.0.0.1", int(port), type=socket.SOCK_STREAM
+        )[0]
+        return socket.create_server(bound[:2], family=family)
     except (OSError, OverflowError, UnicodeError, ValueError) as error:
-        raise _problem("EXW0603", f"cannot listen at {address}: {error}", "give a free address, such as 127.0.0.1:8001") from error
+        raise _problem(
+            "EXW0603", f"cannot listen at {address}: {error}", "give a free address, such as 127.0.0.1:8001"
+        ) from error
 
 
-async def serve(app: ASGIApp, unix: socket.socket, stop: asyncio.Event, *, tcp: socket.socket | None = None, secret: str = "") -> None:
+async def serve(
+    app: ASGIApp, unix: socket.socket, stop: asyncio.Event, *, tcp: socket.socket | None = None, secret: str = ""
+) -> None:
     """Answer requests until ``stop`` is set: then watches end, and other requests have :data:`GRACE_SECONDS`. ``tcp`` asks for ``secret``."""
     app = _ending(app, stop)
     async with asyncio.TaskGroup() as tasks:
@@ -144,9 +149,13 @@ def _lock(path: Path) -> int:
     """Held as long as the process lives, so a lock that is free says that a socket beside it is a dead server's."""
     try:
         _own(path.parent)
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        lock = os.open(
+            path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
     except OSError as error:
-        raise _problem("EXW0601", f"cannot listen at {path}: {error}", "check the directory's owner and mode") from error
+        raise _problem(
+            "EXW0601", f"cannot listen at {path}: {error}", "check the directory's owner and mode"
+        ) from error
     try:
         # A POSIX lock: a forked child does not inherit it.
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -170,7 +179,9 @@ def _bind(listener: socket.socket, path: Path) -> None:
         listener.bind(str(path))
         listener.listen()
     except OSError as error:
-        raise _problem("EXW0601", f"cannot listen at {path}: {error}", "a socket's path has at most 107 bytes") from error
+        raise _problem(
+            "EXW0601", f"cannot listen at {path}: {error}", "a socket's path has at most 107 bytes"
+        ) from error
     finally:
         os.umask(former)
 

@@ -1,8 +1,8 @@
 """Who may connect to the Unix socket: the server's own user and root, and only from the server's own network namespace.
 
-A sealed workload runs as the same user and sees the same files, so neither the socket's mode nor the user id keeps it out; its network namespace does.
-An accepted Unix socket belongs to the namespace in which the *client's* was made, and SO_NETNS_COOKIE names that namespace. Unlike looking up
-the peer's process id under /proc this cannot be raced by a client that ends, and it needs no right over the peer.
+A sealed workload runs as the same user and sees the same files, so neither the socket's mode nor the user id keeps it out; its network
+namespace does. An accepted Unix socket belongs to the namespace in which the *client's* was made, and SO_NETNS_COOKIE names that namespace.
+Unlike looking up the peer's process id under /proc this cannot be raced by a client that ends, and it needs no right over the peer.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import struct
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from exitway.api.status import failure
 from exitway.resources.problem import Problem, Problems
 
 _SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>, Linux 5.14
@@ -41,11 +42,34 @@ def admits(accepted: socket.socket) -> bool:
 
 
 class PeerChecked(H11Protocol):
-    """uvicorn's HTTP/1.1, for admitted peers. Another one's connection is closed before a byte of it is read."""
+    """uvicorn's HTTP/1.1, for admitted peers. Another one is told no, and nothing that it sends is looked at."""
+
+    _admitted = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Go on, or say no and close a little later, so that the client reads the answer before the end."""
         self.transport = transport
-        if admits(transport.get_extra_info("socket")):
+        self._admitted = admits(transport.get_extra_info("socket"))
+        if self._admitted:
             super().connection_made(transport)
         else:
-            transport.abort()
+            transport.write(_FORBIDDEN)
+            transport.write_eof()
+            self.loop.call_later(1, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Look at it only if the peer is admitted."""
+        if self._admitted:
+            super().data_received(data)
+
+
+def _forbidden() -> bytes:
+    sentence = "the server serves only the user who started it, and root, and only from its own network namespace"
+    body = bytes(failure(403, "Forbidden", sentence).body)
+    return (
+        b"HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+        % (len(body), body)
+    )
+
+
+_FORBIDDEN = _forbidden()

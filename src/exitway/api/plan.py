@@ -46,11 +46,16 @@ def plan(registry: Registry, verb: Verb, wires: Sequence[Json]) -> list[Change]:
     if verb is Verb.DELETE:
         return _deletions(registry, wires)
     resources = _admitted(registry, wires)
-    causes = [cause for index, resource in enumerate(resources) for cause in _existence(registry, verb, resource.key, index)]
+    causes = [
+        cause for index, resource in enumerate(resources) for cause in _existence(registry, verb, resource.key, index)
+    ]
     if causes:
         code, reason = (409, "AlreadyExists") if verb is Verb.CREATE else (404, "NotFound")
         raise Refusal(code, reason, "; ".join(cause.problem.message for cause in causes), causes)
-    return [Put(resource, "" if verb is Verb.CREATE else expected(wire)) for resource, wire in zip(resources, wires, strict=True)]
+    return [
+        Put(resource, "" if verb is Verb.CREATE else expected(wire))
+        for resource, wire in zip(resources, wires, strict=True)
+    ]
 
 
 def expected(wire: Mapping[str, Any]) -> str:
@@ -62,10 +67,12 @@ def expected(wire: Mapping[str, Any]) -> str:
 
 
 def written(wire: Mapping[str, Any]) -> Json:
-    """The object without what only the server writes."""
+    """The object without what only the server writes, and in a namespace."""
     stripped = {name: value for name, value in wire.items() if name != "status"}
     if isinstance(wire.get("metadata"), dict):
-        stripped["metadata"] = {name: value for name, value in wire["metadata"].items() if name not in _OURS}
+        stripped["metadata"] = {"namespace": "default"} | {
+            name: value for name, value in wire["metadata"].items() if name not in _OURS
+        }
     return stripped
 
 
@@ -78,11 +85,10 @@ def _admitted(registry: Registry, wires: Sequence[Json]) -> list[Resource]:
         except Problems as problems:
             causes += [Cause(problem, index) for problem in problems.problems]
     causes += _twice([(index, resource.key) for index, resource in read_ones.items()])
-    after = registry.changed(list(read_ones.values()), [], registry.revision)
+    after = registry.changed(read_ones.values(), revision=registry.revision)
     causes += [Cause(problem, index) for index, resource in read_ones.items() for problem in conflicts(after, resource)]
     if causes:
-        only = wires[0] if len(wires) == 1 else {}
-        raise invalid(sorted(causes, key=lambda cause: cause.index), str(only.get("kind", "")), str(_metadata(only).get("name", "")))
+        raise invalid(sorted(causes, key=lambda cause: cause.index))
     return list(read_ones.values())
 
 
@@ -130,7 +136,12 @@ def _twice(keys: Sequence[tuple[int, Key]]) -> list[Cause]:
     causes = []
     for index, key in keys:
         if key in seen:
-            problem = Problem("EXW0610", f"{key} is also object {seen[key] + 1} of the same request", "keep one of them", "metadata.name")
+            problem = Problem(
+                "EXW0610",
+                f"{key} is also object {seen[key] + 1} of the same request",
+                "keep one of them",
+                "metadata.name",
+            )
             causes.append(Cause(problem, index))
         seen.setdefault(key, index)
     return causes

@@ -1,7 +1,7 @@
 """Which objects a request means: label selectors and field selectors, as the Kubernetes API takes them in its query.
 
-    labels   a=b  a==b  a!=b  a  !a  a in (b,c)  a notin (b,c)      joined by commas, all must hold
-    fields   metadata.name=x  metadata.namespace!=y                 the same, for these two fields
+labels   a=b  a==b  a!=b  a  !a  a in (b,c)  a notin (b,c)      joined by commas, all must hold
+fields   metadata.name=x  metadata.namespace!=y                 the same, for these two fields
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from exitway.api.status import bad_request
+from exitway.resources.kind_names import KindName
+from exitway.resources.registry import Registry
 from exitway.resources.resource import Resource
 from exitway.store.change import metadata
 
@@ -25,15 +27,25 @@ _COMMA = re.compile(r",(?![^(]*\))")
 
 
 class Selector:
-    """Read from ``labelSelector`` and ``fieldSelector``. Empty: everything."""
+    """The resources of a kind, in a namespace (empty: in all), that the ``labelSelector`` and the ``fieldSelector`` mean (empty: all)."""
 
-    def __init__(self, labels: str = "", fields: str = "") -> None:
+    def __init__(self, kind: KindName, namespace: str = "", labels: str = "", fields: str = "") -> None:
+        self._kind = (kind.group, kind.type)
+        self._namespace = namespace
         self._labels = [_requirement(part) for part in _split(labels)]
         self._fields = [_field(part) for part in _split(fields)]
 
+    def select(self, registry: Registry) -> list[Resource]:
+        """The resources that are meant, in the order of their keys."""
+        near = registry.resources_in(self._namespace) if self._namespace else registry
+        return [resource for resource in near if self.selects(resource)]
+
     def selects(self, resource: Resource) -> bool:
         """Whether the resource is meant."""
-        fields = {"metadata.name": resource.key.name, "metadata.namespace": resource.key.namespace}
+        key = resource.key
+        if (key.group, key.type) != self._kind or self._namespace not in ("", key.namespace):
+            return False
+        fields = {"metadata.name": key.name, "metadata.namespace": key.namespace}
         labels = metadata(resource).get("labels", {})
         return all(holds(fields) for holds in self._fields) and all(holds(labels) for holds in self._labels)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -18,10 +18,19 @@ class Cause:
     problem: Problem
     index: int = 0
 
-    def json(self) -> dict[str, Any]:
-        """``field``, ``reason`` and ``message`` are Kubernetes' own; kubectl prints the first and the last, so that the hint has to be in there too."""
+    def json(self, *, hint_apart: bool) -> dict[str, Any]:
+        """``field``, ``reason`` and ``message`` are Kubernetes' own. kubectl prints only field and message, so for it all stands in the message."""
         problem = self.problem
-        return {"index": self.index, "field": problem.field, "reason": problem.code, "message": problem.message, "hint": problem.hint}
+        if hint_apart:
+            return {
+                "index": self.index,
+                "field": problem.field,
+                "reason": problem.code,
+                "message": problem.message,
+                "hint": problem.hint,
+            }
+        sentence = f"{problem.code} {problem.message}" + (f" ({problem.hint})" if problem.hint else "")
+        return {"field": problem.field, "reason": problem.code, "message": sentence}
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a failure of ours
@@ -31,10 +40,13 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a failure of ours
         super().__init__(message)
         self.code, self.reason, self.message, self.causes, self.details = code, reason, message, causes, details
 
-    def status(self) -> dict[str, Any]:
-        """The Status object."""
-        details = {**self.details, "causes": [cause.json() for cause in self.causes]}
-        return failure_status(self.code, self.reason, self.message, details)
+    def status(self, *, hints_apart: bool) -> dict[str, Any]:
+        """The Status object; ``hints_apart``: as our own commands want its causes, with index and hint."""
+        causes = [cause.json(hint_apart=hints_apart) for cause in self.causes]
+        message = self.message
+        if self.reason == "Invalid" and not hints_apart:  # where kubectl shows the message, it does not show the causes
+            message = "".join(f"\n* {cause['field']}: {cause['message']}" for cause in causes)
+        return failure_status(self.code, self.reason, message, {**self.details, "causes": causes})
 
 
 def failure_status(code: int, reason: str, message: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -57,11 +69,9 @@ def failure(code: int, reason: str, message: str) -> JSONResponse:
     return JSONResponse(failure_status(code, reason, message), code)
 
 
-def invalid(causes: Sequence[Cause], kind: str = "", name: str = "", group: str = "") -> Refusal:
+def invalid(causes: Sequence[Cause]) -> Refusal:
     """422: everything that is wrong with the objects."""
-    lines = "; ".join(f"{cause.problem.field}: {cause.problem.message}".removeprefix(": ") for cause in causes)
-    what = f'{kind}.{group} "{name}"' if kind else "the request"
-    return Refusal(422, "Invalid", f"{what} is invalid: {lines}", causes, name=name, group=group, kind=kind)
+    return Refusal(422, "Invalid", "; ".join(str(cause.problem) for cause in causes), causes)
 
 
 def bad_request(message: str, causes: Sequence[Cause] = ()) -> Refusal:

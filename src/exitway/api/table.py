@@ -22,7 +22,8 @@ _COLUMNS = [
     ("Expires", _WIDE, "", "When the rule ends to hold"),
 ]
 _DEFINITIONS = [
-    {"name": name, "type": "string", "format": form, "description": text, "priority": priority} for name, priority, form, text in _COLUMNS
+    {"name": name, "type": "string", "format": form, "description": text, "priority": priority}
+    for name, priority, form, text in _COLUMNS
 ]
 
 
@@ -52,10 +53,18 @@ def _cells(resource: Resource, now: datetime) -> list[Any]:
     hosts = [str(host) for target in targets for host in (*target.hosts, *target.cidrs)]
     ports = [str(port) for port in sorted({port for target in targets for port in target.ports})]
     labels = [f"{name}={value}" for intent in resource.intents for name, value in intent.selector.match_labels]
-    expires = [intent.expires.astimezone(UTC).isoformat(timespec="seconds") for intent in resource.intents if intent.expires]
+    expires = [
+        intent.expires.astimezone(UTC).isoformat(timespec="seconds") for intent in resource.intents if intent.expires
+    ]
     actions = sorted({str(intent.action) for intent in resource.intents})
     born = metadata(resource)["creationTimestamp"]
-    return [resource.key.name, _some(hosts), _some(ports), age(born, now), *(_some(cell) for cell in (actions, labels, expires))]
+    return [
+        resource.key.name,
+        _some(hosts),
+        _some(ports),
+        age(born, now),
+        *(_some(cell) for cell in (actions, labels, expires)),
+    ]
 
 
 def _some(values: list[str]) -> str:

@@ -21,7 +21,9 @@ class Writer:
     store: Store
     programmed: Programmed = field(repr=False)
 
-    async def write(self, changes: Sequence[Change], *, dry_run: bool = False, wait: bool = True) -> tuple[Commit, list[str]]:
+    async def write(
+        self, changes: Sequence[Change], *, dry_run: bool = False, wait: bool = True
+    ) -> tuple[Commit, list[str]]:
         """Commit, then wait for the proxies. The second value: who did not acknowledge, in sentences.
 
         Raises:
@@ -30,9 +32,16 @@ class Writer:
         try:
             commit = self.store.trial(changes) if dry_run else self.store.commit(changes)
         except Conflict as conflict:
-            problem = Problem("EXW0613", str(conflict), "read it again, and make the change to what it is now", "metadata.resourceVersion")
+            problem = Problem(
+                "EXW0613",
+                str(conflict),
+                "read it again, and make the change to what it is now",
+                "metadata.resourceVersion",
+            )
             index = [change.key for change in changes].index(conflict.key)
-            raise Refusal(409, "Conflict", f"the object has been modified: {conflict}", [Cause(problem, index)]) from conflict
+            raise Refusal(
+                409, "Conflict", f"the object has been modified: {conflict}", [Cause(problem, index)]
+            ) from conflict
         except Unavailable as error:
             raise Refusal(503, "ServiceUnavailable", str(error)) from error
         return commit, [] if dry_run or not wait else await self.programmed(self.store.revision)

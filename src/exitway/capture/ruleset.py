@@ -50,8 +50,6 @@ table inet exitway {{
 	chain leave {{
 		type filter hook output priority filter; policy drop;
 		oif != "lo" goto refuse
-		ip daddr {_IPV4} tcp dport {PROXY_PORT} reject with tcp reset
-		ip6 daddr {_IPV6} tcp dport {PROXY_PORT} reject with tcp reset
 		meta l4proto tcp accept
 		ip daddr {_IPV4} jump local
 		ip6 daddr {_IPV6} jump local

@@ -50,20 +50,23 @@ class Client:
             Refusal: the server answered with a Status.
             Unreachable: nobody answered.
         """
-        with self._connect(patience_seconds) as connection:
-            answer = self._ask(connection, method, path, body)
+        with self._connect(patience_seconds) as connection, connection.makefile("rb") as answer:
+            self._ask(connection, method, path, body)
             return self._whole(answer, *self._head(answer))
 
     def stream(self, path: str) -> Iterator[Any]:
         """One JSON value for each line of the answer (a watch), until the server ends it. Raises as :meth:`request`."""
-        with self._connect(PATIENCE_SECONDS) as connection:
-            answer = self._ask(connection, "GET", path, None)
+        with self._connect(PATIENCE_SECONDS) as connection, connection.makefile("rb") as answer:
+            self._ask(connection, "GET", path, None)
             status, length = self._head(answer)
             if status >= 300:
                 self._whole(answer, status, length)
             connection.settimeout(None)
-            for line in answer:
-                yield json.loads(line)
+            try:
+                for line in answer:
+                    yield json.loads(line)
+            except (OSError, ValueError) as error:
+                raise self._broken(error) from None
 
     def _connect(self, patience_seconds: float) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
@@ -80,24 +83,22 @@ class Client:
             raise Unreachable("EXW0901", f"no server is running at {self.socket}", hint) from None
         return connection
 
-    def _ask(self, connection: socket.socket, method: str, path: str, body: Any) -> BinaryIO:
+    def _ask(self, connection: socket.socket, method: str, path: str, body: Any) -> None:
         content = b"" if body is None else json.dumps(body).encode()
         headers = f"Host: exitway\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
         try:
             connection.sendall(f"{method} {path} HTTP/1.0\r\n{headers}\r\n".encode("ascii") + content)
         except OSError as error:
             raise self._broken(error) from None
-        return connection.makefile("rb")
 
     def _head(self, answer: BinaryIO) -> tuple[int, int | None]:
         """Status and length (absent: up to the end of the connection)."""
         try:
             status = int(answer.readline().split()[1])
             headers = dict(line.lower().split(b":", 1) for line in iter(answer.readline, b"\r\n"))
+            return status, int(headers[b"content-length"]) if b"content-length" in headers else None
         except (OSError, ValueError, IndexError) as error:
             raise self._broken(error) from None
-        length = headers.get(b"content-length")
-        return status, None if length is None else int(length)
 
     def _whole(self, answer: BinaryIO, status: int, length: int | None) -> Any:
         try:

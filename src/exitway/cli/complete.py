@@ -30,7 +30,7 @@ def namespaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
     return sorted(name for name in found if name.startswith(incomplete))
 
 
-def kinds_and_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+def resources(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """First a type, then the names of that type's resources that are not yet on the line."""
     from exitway.cli.kind import TYPES, find_kinds, paths
 

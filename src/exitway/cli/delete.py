@@ -18,7 +18,7 @@ from exitway.settings import Settings
 
 
 @click.command("delete")
-@click.argument("arguments", nargs=-1, metavar="[TYPE NAME...]", shell_complete=complete.kinds_and_names)
+@click.argument("arguments", nargs=-1, metavar="[TYPE NAME...]", shell_complete=complete.resources)
 @options.filenames
 @options.namespace
 @options.wait

@@ -21,7 +21,7 @@ _INDENT = 14
 
 
 @click.command("describe")
-@click.argument("arguments", nargs=-1, metavar="TYPE [NAME]...", shell_complete=complete.kinds_and_names)
+@click.argument("arguments", nargs=-1, metavar="TYPE [NAME]...", shell_complete=complete.resources)
 @options.namespace
 @options.server
 def describe(arguments: tuple[str, ...], namespace: str | None, server: Path | None) -> None:

@@ -20,7 +20,7 @@ from exitway.settings import Settings
     "get",
     epilog="Without -n the rules of all namespaces. `exitway get egressrules -w` goes on and prints every change.",
 )
-@click.argument("arguments", nargs=-1, metavar="TYPE [NAME]...", shell_complete=complete.kinds_and_names)
+@click.argument("arguments", nargs=-1, metavar="TYPE [NAME]...", shell_complete=complete.resources)
 @options.namespace
 @options.output
 @click.option("-w", "--watch", "watching", is_flag=True, help="Go on, and print every change when it happens.")
@@ -43,8 +43,9 @@ def get(arguments: tuple[str, ...], namespace: str | None, output: str, watching
         from exitway.cli.watch import watch_lists
 
         watch_lists(client, collections, wires, names, output)
-    print_resources(wires, output, one=len(names) == 1)
-    check_found(kinds, names, wires, namespace)
+    else:
+        print_resources(wires, output, one=len(names) == 1)
+        check_found(kinds, names, wires, namespace)
 
 
 def fetch(client: Client, kinds: Kinds, namespace: str | None, names: Sequence[str]) -> dict[str, Any]:

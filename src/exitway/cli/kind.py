@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import click
 
+from exitway.cli.problems import printable
 from exitway.resources.kind_names import KIND_NAMES, KindName, kinds_called, without_hyphens
 
 Kinds = tuple[KindName, ...]
@@ -21,8 +22,8 @@ def find_kinds(word: str) -> Kinds:
     if kinds := kinds_called(word):
         return kinds
     if plain := without_hyphens(word):
-        raise click.UsageError(f'"{word}" not recognized. Please use non-hyphenated resource name "{plain}"')
-    raise click.UsageError(f"configuration type {word} not found, the types are {', '.join(TYPES)}")
+        raise click.UsageError(f'"{printable(word)}" not recognized. Please use non-hyphenated resource name "{plain}"')
+    raise click.UsageError(f"configuration type {printable(word)} not found, the types are {', '.join(TYPES)}")
 
 
 def kinds_and_names(arguments: Sequence[str]) -> tuple[Kinds, list[str]]:

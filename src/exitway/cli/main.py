@@ -5,17 +5,18 @@ The table holds what ``exitway --help`` shows, so that it imports no command; a 
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
-from click.shell_completion import CompletionItem
 
 from exitway import __version__
 from exitway.cli import options, problems
 from exitway.resources.problem import Problems
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Rules": {
@@ -73,6 +74,8 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, but an unknown command is answered with the nearest ones."""
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            import difflib
+
             near = " or ".join(repr(name) for name in difflib.get_close_matches(args[0], COMMANDS))
             ctx.fail(f"there is no command {args[0]!r}" + (f"; did you mean {near}?" if near else ""))
         return super().resolve_command(ctx, args)
@@ -87,6 +90,8 @@ class Commands(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands with their lines from the table; for the options click knows best."""
+        from click.shell_completion import CompletionItem
+
         found = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
         return found or super().shell_complete(ctx, incomplete)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from exitway.cli import complete
+from exitway.cli.problems import printable
 
 DEFAULT_NAMESPACE = "default"
 FORMATS = ("short", "wide", "yaml", "json", "name")
@@ -41,7 +42,7 @@ def check_format(ctx: click.Context, param: click.Parameter, value: str | None) 
     """One of :data:`FORMATS`; ``short`` where none is given."""
     del ctx, param
     if value is not None and value not in FORMATS:
-        raise click.UsageError(f"unknown output format {value}. Types are {'|'.join(FORMATS)}")
+        raise click.UsageError(f"unknown output format {printable(value)}. Types are {'|'.join(FORMATS)}")
     return value or "short"
 
 

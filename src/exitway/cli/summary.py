@@ -55,12 +55,8 @@ def _of_exitway(wire: Json) -> Summary:
 def _way(target: Json) -> Way:
     destinations = tuple(target.get("hosts") or target.get("cidrs") or ())
     ports = tuple(f"{port['number']}/{port['protocol']}" for port in target["ports"])
-    notes = [f"{name}: {', '.join(target[name])}" for name in ("methods", "paths") if target.get(name)]
-    if target.get("originateTLS"):
-        notes.append("programs speak HTTP, Exitway verified TLS")
-    if target.get("direct"):
-        notes.append("through the kernel, not proxied")
-    return Way(destinations, ports, tuple(notes))
+    notes = ("programs speak HTTP, Exitway verified TLS",) if target.get("originateTLS") else ()
+    return Way(destinations, ports, notes)
 
 
 def _workloads(wire: Json, labels: Json) -> str:

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from exitway.cli import render
 from exitway.cli.client import Client, Refusal
 from exitway.cli.get import frameless
-from exitway.resources.problem import Problem, Problems
+from exitway.resources.problem import Problems
 
 _INTERRUPTED = 130
 
 
 def watch_lists(
     client: Client, lists: Mapping[str, Any], wires: Sequence[Any], names: Sequence[str], output: str
-) -> NoReturn:
+) -> None:
     """Print the resources, then what happens to them after the revisions of their lists, which are given by path.
 
-    Ends by an interrupt, or raises Problems.
+    Goes on until it is interrupted, or raises Problems.
     """
     columns = render.WIDE if output == "wide" else render.SHORT
     table = render.table(columns, wires, render.now())
@@ -43,31 +43,29 @@ def watch_lists(
                 show(event)
     except KeyboardInterrupt:
         raise SystemExit(_INTERRUPTED) from None
-    raise Problems(
-        [Problem("EXW0903", f"the server at {client.socket} ended the watch", "`exitway status` shows whether it runs")]
-    )
 
 
 def _events(client: Client, lists: Mapping[str, Any]) -> Iterator[Any]:
-    """The events of all lists as they come, until one of them ends."""
+    """The events after the lists, as they come. The server ends a watch now and then; it is then taken up where it ended."""
     queue: SimpleQueue[Any] = SimpleQueue()
 
-    def follow(path: str) -> None:
+    def follow(path: str, revision: str) -> None:
         try:
-            for event in client.stream(path):
-                queue.put(event)
-            queue.put(None)
-        except (Problems, OSError, ValueError) as error:
-            queue.put(error)
+            while True:
+                query = f"watch=true&allowWatchBookmarks=true&resourceVersion={revision}"
+                for event in client.stream(f"{path}?{query}"):
+                    if event["type"] == "ERROR":
+                        raise Refusal(event["object"])
+                    revision = event["object"]["metadata"]["resourceVersion"]
+                    if event["type"] != "BOOKMARK":
+                        queue.put(event)
+        except Problems as problems:
+            queue.put(problems)
 
     for path, listed in lists.items():
-        revision = listed["metadata"]["resourceVersion"]
-        Thread(target=follow, args=(f"{path}?watch=true&resourceVersion={revision}",), daemon=True).start()
-    while (event := queue.get()) is not None:
+        Thread(target=follow, args=(path, listed["metadata"]["resourceVersion"]), daemon=True).start()
+    while True:
+        event = queue.get()
         if isinstance(event, Problems):
             raise event
-        if isinstance(event, Exception):
-            return
-        if event["type"] == "ERROR":
-            raise Refusal(event["object"])
         yield event

@@ -44,8 +44,16 @@ def encode(type_url: str, wire: Json) -> bytes:
     Raises:
         google.protobuf.json_format.ParseError: the JSON does not fit Envoy's API (a fault of ours).
     """
-    message = json_format.ParseDict(wire, message_type(type_url)(), descriptor_pool=_pool())
-    return message.SerializeToString(deterministic=True)
+    message: Any = message_type(type_url)()
+    if "virtual_hosts" not in wire:
+        json_format.ParseDict(wire, message, descriptor_pool=_pool())
+    else:  # ParseDict takes 2 us for each string, and a virtual host may have ten thousand names: those are set directly
+        hosts = [{key: value for key, value in host.items() if key != "domains"} for host in wire["virtual_hosts"]]
+        json_format.ParseDict({**wire, "virtual_hosts": hosts}, message, descriptor_pool=_pool())
+        for made, host in zip(message.virtual_hosts, wire["virtual_hosts"], strict=True):
+            made.domains.extend(host["domains"])
+    data: bytes = message.SerializeToString(deterministic=True)
+    return data
 
 
 def decode(type_url: str, data: bytes) -> Json:

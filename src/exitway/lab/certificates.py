@@ -32,7 +32,18 @@ def _alternative_names(names: Iterable[str]) -> str:
 
 
 def _certificate(directory: Path, file: str, subject: str, *options: str) -> None:
-    command = ["openssl", "req", "-x509", *_KEY, "-subj", f"/CN={subject}", "-keyout", f"{file}.key", "-out", f"{file}.pem"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        *_KEY,
+        "-subj",
+        f"/CN={subject}",
+        "-keyout",
+        f"{file}.key",
+        "-out",
+        f"{file}.pem",
+    ]
     subprocess.run([*command, *options], cwd=directory, check=True, capture_output=True)
 
 

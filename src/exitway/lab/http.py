@@ -23,7 +23,9 @@ Program = Callable[[Environ, StartResponse], Iterable[bytes]]
 _WITHOUT_BODY = (204, 304)
 
 
-def http(choose: Callable[[Connection], Program], context: Callable[[Connection], ssl.SSLContext] | None = None) -> Talk:
+def http(
+    choose: Callable[[Connection], Program], context: Callable[[Connection], ssl.SSLContext] | None = None
+) -> Talk:
     """What to do with a connection: speak HTTP for the program chosen for it; with a ``context``, inside TLS."""
 
     def talk(connection: Connection) -> None:
@@ -71,7 +73,7 @@ class _Requests(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = _respond
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = _respond  # noqa: N815
 
     def _facts(self) -> dict[str, Any]:
         self._requests += 1
@@ -92,7 +94,11 @@ class _Requests(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         body = self._body()
         return {
-            **{f"HTTP_{key.upper().replace('-', '_')}": value for key, value in self.headers.items() if not _is_framing(key)},
+            **{
+                f"HTTP_{key.upper().replace('-', '_')}": value
+                for key, value in self.headers.items()
+                if not _is_framing(key)
+            },
             "REQUEST_METHOD": self.command,
             "SCRIPT_NAME": "",
             "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),

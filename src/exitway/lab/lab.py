@@ -19,7 +19,7 @@ VARIABLE = "EXITWAY_LAB"
 
 
 @dataclass(frozen=True)
-class Testimony:
+class Arrivals:
     """What reached the world since a byte of the witness's file. Each answer is a list of facts in the order of their arrival."""
 
     path: Path
@@ -84,11 +84,11 @@ class Lab:
         addresses = zone.addresses_of(name, {}) or ()
         return next(address for address in addresses if (":" in address) == (version == 6))
 
-    def watch(self) -> Testimony:
+    def watch(self) -> Arrivals:
         """What reaches the world from now on: ask the result for it."""
         file = self.directory / world.WITNESS
-        Testimony(file, file.stat().st_size).packets()  # what is on its way belongs to the past
-        return Testimony(file, file.stat().st_size)
+        Arrivals(file, file.stat().st_size).packets()  # what is on its way belongs to the past
+        return Arrivals(file, file.stat().st_size)
 
     def move(self, name: str, *addresses: str) -> None:
         """From now on a name has these addresses (none: it has no address), until :meth:`restore`."""
@@ -104,4 +104,4 @@ class Lab:
 
 
 def _is_mark(fact: Fact) -> bool:
-    return fact["address"] == zone.MARKS
+    return bool(fact["address"] == zone.MARKS)

@@ -11,12 +11,15 @@ Root gets new network, mount and PID namespaces; an ordinary user a user namespa
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+import click
 
 from exitway.capture import kernel
 from exitway.lab import world, zone
@@ -35,7 +38,7 @@ link set lo up
 link add lab0 type veth peer name {world.INTERFACE} netns {{world}}
 addr add {zone.HOST_IPV4}/30 dev lab0
 addr add {zone.HOST_IPV6}/126 dev lab0 nodad
-link set lab0 up
+link set lab0 addrgenmode none up
 route add default via {zone.WORLD_IPV4}
 route add default via {zone.WORLD_IPV6}
 """
@@ -48,18 +51,17 @@ def launch(command: Sequence[str]) -> int:
         Problems: a tool is missing, or the kernel gives this user no namespaces.
     """
     _need_tools()
-    sys.stdout.flush()
     try:
         if os.geteuid() != 0:
             kernel.enter_user_namespace()
         kernel.unshare(kernel.CLONE_NEWPID)
     except OSError as error:
-        message = f"the lab needs namespaces, and the kernel refuses them: {error.strerror}"
-        hint = "run it as root, or allow user namespaces (user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns)"
-        raise Problems([Problem("EXW1002", message, hint)]) from error
+        raise _refused(error) from error
+    end, kept = os.pipe()  # its other end closes with this process
     first = os.fork()
     if first == 0:
-        raise SystemExit(_be_first_process(command))
+        os.close(kept)
+        raise SystemExit(_be_first_process(command, parent=end))
     _pass_signals_to(first)
     return _exit_code(os.waitpid(first, 0)[1])
 
@@ -67,19 +69,35 @@ def launch(command: Sequence[str]) -> int:
 def _need_tools() -> None:
     missing = [(tool, package) for tool, package in _TOOLS.items() if shutil.which(tool) is None]
     if missing:
-        raise Problems([Problem("EXW1001", f"the lab needs `{tool}`", f"install {package}") for tool, package in missing])
+        raise Problems(
+            [Problem("EXW1001", f"the lab needs `{tool}`", f"install {package}") for tool, package in missing]
+        )
 
 
-def _be_first_process(command: Sequence[str]) -> int:
+def _refused(error: Exception) -> Problems:
+    hint = "run it as root, or allow user namespaces (user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns)"
+    return Problems([Problem("EXW1002", f"the lab cannot be built: {error}", hint)])
+
+
+def _be_first_process(command: Sequence[str], parent: int) -> int:
     kernel.die_with_parent()
-    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWNET)
-    _mount_host()
-    _start_world()
-    _trust_authority()
+    if select.select([parent], [], [], 0)[0]:
+        return 1  # it had ended already
+    try:
+        kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWNET)
+        _mount_host()
+        _start_world()
+        _trust_authority()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise _refused(error) from error
+    return _run(command)
+
+
+def _run(command: Sequence[str]) -> int:
     try:
         child = subprocess.Popen(command, env=_environment(), preexec_fn=_listen_to_signals)  # noqa: PLW1509  one thread
     except OSError as error:
-        print(f"exitway: {command[0]}: {error.strerror}", file=sys.stderr)
+        click.echo(f"exitway: {command[0]}: {error.strerror}", err=True)
         return 127 if isinstance(error, FileNotFoundError) else 126
     _pass_signals_to(child.pid)
     while True:  # the first process of a PID namespace buries everybody's children
@@ -121,11 +139,12 @@ def _start_world() -> None:
             preexec_fn=lambda: kernel.unshare(kernel.CLONE_NEWNET),  # noqa: PLW1509  one thread
         )
     subprocess.run(["ip", "-batch", "-"], input=_CABLE.format(world=process.pid), text=True, check=True)
-    assert process.stdin and process.stdout
+    assert process.stdin
+    assert process.stdout
     process.stdin.write("connected\n")
     process.stdin.flush()
     if process.stdout.readline() != "ready\n":
-        raise RuntimeError((DIRECTORY / "world.log").read_text())
+        raise OSError((DIRECTORY / "world.log").read_text())
 
 
 def _trust_authority() -> None:
@@ -143,7 +162,11 @@ def _bundle() -> Path:
 
 def _environment() -> dict[str, str]:
     """The caller's, without what leads elsewhere."""
-    kept = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy") and key != "XDG_RUNTIME_DIR"}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.lower().endswith("_proxy") and key != "XDG_RUNTIME_DIR"
+    }
     return kept | {
         VARIABLE: str(DIRECTORY),
         "SSL_CERT_FILE": str(_bundle()),

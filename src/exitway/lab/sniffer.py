@@ -67,7 +67,7 @@ def _fact(packet: bytes) -> Fact | None:
     else:
         number, address, payload = packet[6], packet[24:40], packet[40:]
     protocol = _PROTOCOLS.get(number, str(number))
-    if protocol == "icmpv6" and payload[0] in _NEIGHBOUR_DISCOVERY or number == 0:
+    if (protocol == "icmpv6" and payload[0] in _NEIGHBOUR_DISCOVERY) or number == 0:  # 0: multicast listener reports
         return None
     port = struct.unpack_from("!H", payload, 2)[0] if protocol in ("tcp", "udp") else 0
     return {"protocol": protocol, "address": str(ipaddress.ip_address(address)), "port": port}

@@ -12,12 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
 
 import exitway
 
@@ -30,12 +30,16 @@ _DENIED = r"\A404 Not Found\n\Z"
 
 @dataclass(frozen=True)
 class Step:
-    """What is shown, and the pattern (``re.search``) its output must have. ``until``: it goes on in the background once this URL answers."""
+    """What is shown, and the pattern (``re.search``) its output must have.
+
+    ``until``: it goes on in the background once this URL answers. ``directory``: below the examples.
+    """
 
     sentence: str
     command: str
     expected: str = ""
     until: str = ""
+    directory: str = ""
 
 
 STORY = (
@@ -44,6 +48,7 @@ STORY = (
         "A plain Java program serves port 8080; for each request it fetches that page. It runs sealed now:",
         "exitway run -n istioegress -p 8080 -- java EgressHttpbin.java",
         until="http://localhost:8080/health",
+        directory="java",
     ),
     Step("Nothing lets it out:", "curl -s localhost:8080", _DENIED),
     Step(
@@ -66,7 +71,7 @@ STORY = (
 )
 
 
-class Broken(Exception):
+class StoryError(Exception):
     """A step did not give what the story says."""
 
 
@@ -90,30 +95,26 @@ def missing() -> str:
 
 
 def play() -> None:
-    """Play the story in a directory of its own.
+    """Play the story among the examples.
 
     Raises:
-        Broken: at the first step that does not give what the story says.
+        StoryError: at the first step that does not give what the story says.
     """
-    with tempfile.TemporaryDirectory(dir="/run") as name, _processes() as running:
-        directory = Path(name)
-        directory.chmod(0o755)
-        for file in ("egress_httpbin.yml", "java/EgressHttpbin.java"):
-            shutil.copy(examples() / file, directory)
+    with _processes() as running:
         for number, step in enumerate(STORY, 1):
-            print(f"{number}. {step.sentence}\n\n{_bold(f'   $ {step.command}')}", flush=True)
+            click.echo(f"{number}. {step.sentence}\n\n   {click.style(f'$ {step.command}', bold=True)}")
             if step.until:
-                running.append(_start(step, directory))
+                running.append(_start(step))
             else:
-                _show(_run(step, directory))
+                _show(_run(step))
             if any(process.poll() is not None for process in running):
-                raise Broken("the program that was started has ended")
+                raise StoryError("the program that was started has ended")
 
 
-def _run(step: Step, directory: Path) -> str:
+def _run(step: Step) -> str:
     result = subprocess.run(
         _arguments(step),
-        cwd=directory,
+        cwd=examples() / step.directory,
         timeout=STEP_SECONDS,
         check=False,
         text=True,
@@ -122,20 +123,21 @@ def _run(step: Step, directory: Path) -> str:
     )
     if result.returncode != 0 or not re.search(step.expected, result.stdout):
         _show(result.stdout)
-        raise Broken(f"`{step.command}` ended with {result.returncode}; its output should match {step.expected}")
+        raise StoryError(f"`{step.command}` ended with {result.returncode}; its output should match {step.expected}")
     return result.stdout
 
 
-def _start(step: Step, directory: Path) -> subprocess.Popen[str]:
-    with (directory / "log").open("w") as log:
-        process = subprocess.Popen(_arguments(step), cwd=directory, text=True, stdout=log, stderr=log)
+def _start(step: Step) -> subprocess.Popen[bytes]:
     end = time.monotonic() + START_SECONDS
-    while not _answers(step.until):
-        if process.poll() is not None or time.monotonic() > end:
-            _show((directory / "log").read_text())
-            raise Broken(f"`{step.command}` does not answer at {step.until}")
-        time.sleep(0.05)
-    _show((directory / "log").read_text())
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(_arguments(step), cwd=examples() / step.directory, stdout=said, stderr=said)
+        while not (answers := _answers(step.until)) and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+        said.seek(0)
+        _show(said.read().decode(errors="replace"))
+    if not answers:
+        process.kill()
+        raise StoryError(f"`{step.command}` does not answer at {step.until}")
     return process
 
 
@@ -145,17 +147,13 @@ def _arguments(step: Step) -> list[str]:
 
 
 def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=1) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
+    return subprocess.run(["curl", "-sf", "-m", "1", "-o", "/dev/null", url], check=False).returncode == 0
 
 
 @contextmanager
-def _processes() -> Iterator[list[subprocess.Popen[str]]]:
+def _processes() -> Iterator[list[subprocess.Popen[bytes]]]:
     """Processes that end with the story."""
-    running: list[subprocess.Popen[str]] = []
+    running: list[subprocess.Popen[bytes]] = []
     try:
         yield running
     finally:
@@ -165,21 +163,17 @@ def _processes() -> Iterator[list[subprocess.Popen[str]]]:
 
 
 def _show(output: str) -> None:
-    print("".join(f"   {line}\n" for line in output.splitlines()), flush=True)
-
-
-def _bold(text: str) -> str:
-    return f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text
+    click.echo("".join(f"   {line}\n" for line in output.splitlines()))
 
 
 def main() -> int:
     """Play, and say how it went."""
     try:
         play()
-    except (Broken, subprocess.TimeoutExpired) as broken:
-        print(f"The story broke: {broken}", file=sys.stderr)
+    except (StoryError, subprocess.TimeoutExpired) as broken:
+        click.echo(f"The story broke: {broken}", err=True)
         return 1
-    print("That was the story: denied, let out, denied again; the program was not touched.")
+    click.echo("That was the story: denied, let out, denied again; the program was not touched.")
     return 0
 
 

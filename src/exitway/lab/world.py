@@ -10,8 +10,8 @@ import signal
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from exitway.lab import certificates, sniffer, zone
 from exitway.lab.http import Program, http, mirror
@@ -30,7 +30,7 @@ _NETWORK = f"""
 link set lo up
 addr add {zone.WORLD_IPV4}/30 dev {INTERFACE}
 addr add {zone.WORLD_IPV6}/126 dev {INTERFACE} nodad
-link set {INTERFACE} up
+link set {INTERFACE} addrgenmode none up
 route add local 0.0.0.0/0 dev lo table main
 route add local ::/0 dev lo table main
 """
@@ -46,7 +46,8 @@ def main(directory: Path) -> None:
     witness = Witness(directory / WITNESS)
     sniffer.start(INTERFACE, witness)
     _serve(directory, witness)
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     signal.pause()
 
 
@@ -65,11 +66,11 @@ def _serve(directory: Path, witness: Witness) -> None:
     serve_udp(DNS_PORT, names.answer)
 
 
-def _programs() -> Any:
-    import httpbin  # noqa: PLC0415  half a second, and only this process needs it
+def _programs() -> Callable[[Connection], Program]:
+    import httpbin  # noqa: PLC0415  takes half a second, and whoever only asks for this module's constants needs it not
 
     def choose(connection: Connection) -> Program:
-        return httpbin.app if connection.name in zone.HTTPBIN else mirror  # type: ignore[no-any-return]
+        return httpbin.app if connection.name in zone.HTTPBIN else mirror
 
     return choose
 

@@ -17,7 +17,7 @@ import dns.rrset
 HOST_IPV4, WORLD_IPV4 = "198.18.0.1", "198.18.0.2"
 HOST_IPV6, WORLD_IPV6 = "2001:db8::1", "2001:db8::2"
 DNS_SERVER = "198.18.0.53"
-MARKS = "198.18.0.3"
+MARKS = "198.18.0.4"
 """Packets to this address are marks that a test's own reading leaves; see :mod:`exitway.lab.lab`."""
 TTL_SECONDS = 1
 

@@ -1,8 +1,14 @@
 """Addresses that mean something inside a sealed workload, and nothing outside it."""
 
+from __future__ import annotations
+
+from ipaddress import ip_network
+
 SYNTHETIC_IPV4 = "240.240.0.0/16"
 SYNTHETIC_IPV6 = "2001:2::/48"
 """Where each name gets an address of its own. Class E and benchmarking (RFC 1112, RFC 5180): nobody answers there; Istio's ranges."""
+
+SYNTHETIC = (ip_network(SYNTHETIC_IPV4), ip_network(SYNTHETIC_IPV6))
 
 RESOLVER_IPV4 = "240.240.0.1"
 RESOLVER_IPV6 = "2001:2::1"

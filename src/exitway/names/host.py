@@ -17,7 +17,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z", re.IGNORECASE)
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z", re.ASCII | re.IGNORECASE)
 MAX_LENGTH = 255
 
 

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -81,9 +80,8 @@ class EnvoyProcess:
             return True
 
     def start(self, bootstrap: Json) -> Process:
-        """Start Envoy. Its log goes to ``envoy.log`` in the directory."""
+        """Start Envoy. Its log goes to ``envoy.log`` in the directory; it inherits our limit of open files."""
         self._bootstrap.write_text(json.dumps(bootstrap))
-        _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
         arguments = [
             str(self.binary), "--config-path", str(self._bootstrap), "--disable-hot-restart", "--concurrency", str(self.concurrency),
             "--log-level", "warning", "--component-log-level", "misc:error,main:error,config:error",
@@ -96,7 +94,6 @@ class EnvoyProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files)),  # noqa: PLW1509 - before any thread
                 env={"PATH": "/usr/bin:/bin"},
             )
         process = Process.of(child.pid)

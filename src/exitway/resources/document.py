@@ -65,7 +65,7 @@ def _items(root: Node, composer: Composer) -> Iterator[Node]:
         yield root
         return
     for name in sorted(root.value.keys() - _LIST_FIELDS):
-        composer.report("EXW0013", f'unknown field {quoted(name)} of a {kind.value}', root.value[name].at)
+        composer.report("EXW0013", f"unknown field {quoted(name)} of a {kind.value}", root.value[name].at)
     items = root.child("items")
     if items is None or not isinstance(items.value, list):
         composer.report("EXW0013", f"a {kind.value} must have a list of items", (items or root).at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 
@@ -19,12 +19,12 @@ from exitway.resources.problem import MAX_PROBLEMS, Problem, quoted
 from exitway.resources.scalar import described
 
 _TYPES = {
-    "string": "a string",
-    "int": "a whole number",
-    "bool": "true or false",
-    "list": "a list",
-    "dict": "a mapping",
-    "model": "a mapping",
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
 }
 _LONGEST_WORD = 64
 _PLAIN_STEP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -61,11 +61,17 @@ def field_path(steps: tuple[str | int, ...]) -> str:
     return path
 
 
-def did_you_mean(word: str, known: list[str]) -> str:
-    """A hint for a word that is not known: the closest one that is, or all of them."""
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant."""
     lower = {name.lower(): name for name in known}
     close = get_close_matches(word.lower()[:_LONGEST_WORD], lower, n=1)
-    return f"did you mean {lower[close[0]]}?" if close else f"known are {', '.join(known)}"
+    return lower[close[0]] if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint for a word that is not known: the closest one that is, or all of them."""
+    meant = closest(word, known)
+    return f"did you mean {meant}?" if meant else f"known are {', '.join(known)}"
 
 
 def mapping(wire: Any) -> Mapping[str, Any]:
@@ -87,13 +93,15 @@ def _problem(form: type[Form], error: ErrorDetails) -> Problem:
     steps, sort, value = error["loc"], error["type"], error["input"]
     field = field_path(steps)
     if sort == "extra_forbidden":
-        return Problem("EXW0101", f"unknown field {field}", did_you_mean(str(steps[-1]), _fields(form, steps[:-1])), field)
+        return Problem(
+            "EXW0101", f"unknown field {field}", did_you_mean(str(steps[-1]), _fields(form, steps[:-1])), field
+        )
     if sort == "missing":
         return Problem("EXW0102", f"{field} is missing", field=field)
     if sort == "literal_error":
         known = [word.strip("'") for word in re.split(", | or ", error["ctx"]["expected"])]
         return Problem("EXW0109", f"{field} must not be {quoted(str(value))}", did_you_mean(str(value), known), field)
-    expected = _TYPES.get(sort.partition("_")[0])
+    expected = _TYPES.get(sort)
     if expected is None:
         return Problem("EXW0104", f"{field or 'the object'}: {error['msg']}", field=field)
     return Problem("EXW0104", f"{field} must be {expected}, not {described(value)}", _type_hint(sort, value), field)

@@ -10,25 +10,24 @@ no order, they are sorted here. What the ports mean:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
-from typing import Any, Literal
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
 
-from exitway.names.host import MAX_LENGTH, Host, is_label
+from exitway.names.host import Host
 from exitway.names.key import Key
 from exitway.names.port import Port, Protocol
 from exitway.resources.form import Form, mapping, mappings, read_form
 from exitway.resources.intent import Intent, Target
+from exitway.resources.istio_service import is_cidr, service_fault
 from exitway.resources.metadata import Metadata, metadata_faults
-from exitway.resources.problem import Problem, Problems, quoted
+from exitway.resources.problem import MAX_PROBLEMS, Problem, Problems
 from exitway.resources.resource import Resource
 
 API_VERSION = "config.istio.io/v1alpha2"
 _HTTP = ("GRPC", "HTTP", "HTTP2", "HTTPS")
 _TCP = ("Mongo", "TCP")
 _CLASSES = {**{name.lower(): "HTTP" for name in _HTTP}, **{name.lower(): name for name in _TCP}}
-_PREFIX = re.compile(r"\d{1,3}\Z", re.ASCII)
 
 
 class _Destination(Form):
@@ -47,13 +46,13 @@ class _Port(Form):
 
 class _Spec(Form):
     destination: _Destination | None = None
-    ports: list[_Port] | None = None
+    ports: tuple[_Port, ...] | None = None
     use_egress_proxy: bool = False
 
 
 class _EgressRule(Form):
-    apiVersion: Literal["config.istio.io/v1alpha2"]  # noqa: N815 - wire name
-    kind: Literal["EgressRule"]
+    apiVersion: str  # noqa: N815 - wire name
+    kind: str
     metadata: Metadata
     spec: _Spec
     status: Any = None
@@ -63,20 +62,20 @@ def read(wire: Mapping[str, Any]) -> Resource:
     """The resource. Raises :class:`Problems`, with all of them."""
     form, problems = read_form(_EgressRule, wire)
     problems += metadata_faults(mapping(wire.get("metadata")))
-    problems += _faults(mapping(wire.get("spec"))) if "spec" in wire else ()
+    problems += _faults(wire["spec"]) if isinstance(wire.get("spec"), dict) else ()
     if form is None or problems:
-        raise Problems(problems)
+        raise Problems(problems[:MAX_PROBLEMS])
     key = Key("egress-rule", form.metadata.namespace, form.metadata.name, "config.istio.io")
-    intent = Intent(key, _targets(claimed_destination(wire), form.spec.ports or []))
-    return Resource(key, API_VERSION, "EgressRule", without_status(wire), (intent,))
+    intent = Intent(key, _targets(destination(wire), form.spec.ports or ()))
+    return Resource(key, API_VERSION, form.kind, {name: wire[name] for name in wire if name != "status"}, (intent,))
 
 
-def claimed_destination(wire: Mapping[str, Any]) -> str:
+def destination(wire: Mapping[str, Any]) -> str:
     """The destination of a valid rule."""
     return str(wire["spec"]["destination"]["service"]).lower()
 
 
-def claimed_ports(wire: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
+def port_classes(wire: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
     """The ports of a valid rule, each with the class of its protocol: HTTP, TCP or Mongo."""
     return tuple((port["port"], _CLASSES[port["protocol"].lower()]) for port in wire["spec"]["ports"])
 
@@ -102,47 +101,7 @@ def _destination_faults(destination: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem("EXW0202", message, "name it in service, in full", f"spec.destination.{name}")
     service = destination.get("service", "")
     if isinstance(service, str):
-        code, fault = _cidr_fault(service) if _is_cidr(service) else _domain_fault(service)
-        if fault:
-            yield Problem(code, fault, _service_hint(service), "spec.destination.service")
-
-
-def _cidr_fault(cidr: str) -> tuple[str, str]:
-    address, _, prefix = cidr.partition("/")
-    for family, fault in ((IPv4Network, ""), (IPv6Network, f"{cidr} is not a valid IPv4 address")):
-        try:
-            # Without a prefix of digits the library would take a netmask.
-            if _PREFIX.match(prefix) and family(cidr, strict=False) and "%" not in address:
-                return "EXW0204", fault
-        except ValueError:
-            continue
-    return "EXW0204", f"{cidr} is not a valid CIDR block"
-
-
-def _domain_fault(domain: str) -> tuple[str, str]:
-    if not domain:
-        return "EXW0203", "domain must not be empty string"
-    if domain == "*":
-        return "EXW0203", ""
-    name = domain[1:].removeprefix("-") if domain[:2] == "*-" else domain.removeprefix("*").removeprefix(".")
-    if domain[0] != "*":
-        name = domain
-    if not name:
-        return "EXW0203", "empty domain name not allowed"
-    if len(name) > MAX_LENGTH:
-        return "EXW0203", f"domain name {quoted(name)} too long (max 255)"
-    bad = next((label for label in name.split(".") if not is_label(label)), None)
-    return "EXW0203", "" if bad is None else f"domain name {quoted(name)} invalid (label {quoted(bad)} invalid)"
-
-
-def _service_hint(service: str) -> str:
-    if "://" in service:
-        return "only the name, without the scheme"
-    if ":" in service and "/" not in service:
-        return "only the name; ports stand in spec.ports"
-    if service.endswith("."):
-        return "without the trailing dot"
-    return 'a name, a "*" and the end of a name, an IPv4 address or an IPv4 CIDR block'
+        yield from service_fault(service, "spec.destination.service")
 
 
 def _port_faults(ports: Any, service: Any) -> Iterator[Problem]:
@@ -167,7 +126,7 @@ def _protocol_faults(number: Any, protocol: str, service: Any, field: str) -> It
         message = f"egress rule support is available only for the following protocols: {names}"
         hint = "end-to-end TLS is tcp" if protocol.lower() == "tls" else ""
         yield Problem("EXW0206", message, hint, field)
-    elif known == "HTTP" and isinstance(service, str) and _is_cidr(service):
+    elif known == "HTTP" and isinstance(service, str) and is_cidr(service):
         message = (
             f"Only the following protocols can be defined for CIDR destination service notation: {','.join(_TCP)}. "
             f"This rule - port: {number} protocol: {protocol} destination.service: {service}"
@@ -175,14 +134,10 @@ def _protocol_faults(number: Any, protocol: str, service: Any, field: str) -> It
         yield Problem("EXW0207", message, "allow requests by name", field)
 
 
-def _is_cidr(service: str) -> bool:
-    return service.count("/") == 1
-
-
-def _targets(service: str, ports: list[_Port]) -> tuple[Target, ...]:
+def _targets(service: str, ports: tuple[_Port, ...]) -> tuple[Target, ...]:
     http = tuple(sorted(_port(port) for port in ports if _CLASSES[port.protocol.lower()] == "HTTP"))
     tcp = tuple(sorted(_port(port) for port in ports if _CLASSES[port.protocol.lower()] != "HTTP"))
-    if _is_cidr(service):
+    if is_cidr(service):
         return (Target((), (IPv4Network(service, strict=False),), tcp),)
     host = Host.parse(service)
     if not host.is_address:

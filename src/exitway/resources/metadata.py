@@ -34,10 +34,10 @@ def metadata_faults(metadata: Mapping[str, Any]) -> Iterator[Problem]:
     name, namespace = metadata.get("name"), metadata.get("namespace")
     if isinstance(name, str) and not _is_subdomain(name):
         hint = 'lower-case letters, digits, "-" and ".", as in a DNS name'
-        yield Problem("EXW0106", f'{quoted(name)} is not a name', hint, "metadata.name")
+        yield Problem("EXW0106", f"{quoted(name)} is not a name", hint, "metadata.name")
     if isinstance(namespace, str) and not (is_label(namespace) and namespace == namespace.lower()):
         hint = 'lower-case letters, digits and inner "-", at most 63'
-        yield Problem("EXW0106", f'{quoted(namespace)} is not the name of a namespace', hint, "metadata.namespace")
+        yield Problem("EXW0106", f"{quoted(namespace)} is not the name of a namespace", hint, "metadata.namespace")
     yield from label_faults(metadata.get("labels"), "metadata.labels")
     for key in mapping(metadata.get("annotations")):
         if not _is_qualified(key):
@@ -51,11 +51,13 @@ def label_faults(labels: Any, field: str) -> Iterator[Problem]:
             yield _bad_key(key, field)
         if isinstance(value, str) and not _LABEL_VALUE.match(value):
             hint = 'at most 63 letters, digits, "-", "_" and "."; the first and last a letter or digit'
-            yield Problem("EXW0107", f'{quoted(value)} is not the value of a label', hint, f"{field}[{key}]")
+            yield Problem("EXW0107", f"{quoted(value)} is not the value of a label", hint, f"{field}[{key}]")
 
 
 def _bad_key(key: str, field: str) -> Problem:
-    return Problem("EXW0107", f'{quoted(key)} is not the key of a label', "such as app or example.com/app", f"{field}[{key}]")
+    return Problem(
+        "EXW0107", f"{quoted(key)} is not the key of a label", "such as app or example.com/app", f"{field}[{key}]"
+    )
 
 
 def _is_qualified(key: str) -> bool:

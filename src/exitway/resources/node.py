@@ -57,9 +57,10 @@ class Composer:
                 elif isinstance(event, yaml.CollectionEndEvent):
                     self._open.pop()
         except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
             context = f" ({error.context})" if error.context else ""
-            hint = "indent with spaces, not with tabs" if "\\t" in (error.problem or "") else ""
-            self.report("EXW0001", f"not valid YAML: {error.problem}{context}", _at(error.problem_mark), hint)
+            hint = "indent with spaces, not with tabs" if mark and text[mark.index : mark.index + 1] == "\t" else ""
+            self.report("EXW0001", f"not valid YAML: {error.problem}{context}", _at(mark), hint)
             return []
         except _Enough:
             return []
@@ -84,15 +85,19 @@ class Composer:
             raise _Enough
 
     def _value(self, event: yaml.NodeEvent, at: tuple[int, int]) -> Scalar | dict[str, Node] | list[Node]:
+        anchor = event.anchor or ""
         if isinstance(event, yaml.AliasEvent):
-            self.report("EXW0008", f'the alias {quoted(event.anchor)} is not allowed', at, "write the value out")
-            return str(event.anchor)
-        if event.anchor is not None:
+            self.report("EXW0008", f"the alias {quoted(anchor)} is not allowed", at, "write the value out")
+            return anchor
+        if anchor:
             self.report(
-                "EXW0008", f'the anchor {quoted(event.anchor)} is not allowed', at, "write the value out where it is used"
+                "EXW0008",
+                f"the anchor {quoted(anchor)} is not allowed",
+                at,
+                "write the value out where it is used",
             )
         if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
-            self.report("EXW0009", f'the tag {quoted(event.tag)} is not allowed', at, _QUOTE)
+            self.report("EXW0009", f"the tag {quoted(event.tag)} is not allowed", at, _QUOTE)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, at)
         return {} if isinstance(event, yaml.MappingStartEvent) else []
@@ -134,7 +139,9 @@ class Composer:
             self.report("EXW0008", 'the merge key "<<" is not allowed', key.at, "write the fields out")
         elif key.value in siblings:
             line = siblings[key.value].at[0]
-            self.report("EXW0006", f'duplicate key {quoted(key.value)}, already given in line {line}', key.at, "keep one")
+            self.report(
+                "EXW0006", f"duplicate key {quoted(key.value)}, already given in line {line}", key.at, "keep one"
+            )
 
     def _stop(self, code: str, message: str, at: tuple[int, int], hint: str = "") -> NoReturn:
         self.report(code, message, at, hint)

@@ -47,7 +47,7 @@ CATALOGUE = {
     "EXW0302": "an empty list",
     "EXW0303": "a malformed host name",
     "EXW0304": "a host that is an address",
-    "EXW0305": "a host that allows every name",
+    "EXW0305": "a host that stands for every name",
     "EXW0306": "a malformed CIDR block",
     "EXW0307": "a CIDR block with host bits",
     "EXW0308": "a CIDR block with a protocol that needs names",
@@ -59,6 +59,15 @@ CATALOGUE = {
     # 04: resources that contradict each other
     "EXW0401": "two rules for one destination",
     "EXW0402": "two protocols on one port",
+    # 09: the command line and the server
+    "EXW0901": "no server is running",
+    "EXW0902": "the server is another user's",
+    "EXW0903": "the server does not answer, or breaks off its answer",
+    "EXW0904": "the server did not start",
+    "EXW0911": "a file cannot be read",
+    "EXW0912": "the object's namespace is not the one of -n",
+    "EXW0913": "there is no resource of that name",
+    "EXW0914": "no object in what -f names",
 }
 """Every code, and what it is about."""
 

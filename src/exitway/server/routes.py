@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from exitway import __version__
-from exitway.resources.problem import Problem, Problems
+from exitway.api.status import Refusal
 
 if TYPE_CHECKING:
     from exitway.server.serve import Server
@@ -26,7 +26,7 @@ def routes(server: Server) -> list[Route]:
 
     async def remove(request: Request) -> Response:
         if not await server.workloads.remove(request.path_params["id"]):
-            raise Problems([Problem("EXW0704", f"there is no workload {request.path_params['id']}")])
+            raise Refusal(404, "NotFound", f"there is no workload {request.path_params['id']}")
         return JSONResponse({})
 
     async def status(_: Request) -> Response:

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from exitway.api.app import create_app
-from exitway.api.listen import serve, tcp_socket, token, unix_socket
+from exitway.api.guard import token
+from exitway.api.listen import serve, tcp_socket, unix_socket
 from exitway.envoy.bootstrap import bootstrap
 from exitway.envoy.listener import Proxy
 from exitway.proxy.binary import find_envoy
@@ -126,7 +128,7 @@ class Server:
 
     async def _follow_store(self) -> None:
         """Changes that nobody waits for are published, too."""
-        async for _ in self.store.follow(self.store.revision):
+        while await self.store.after(self.store.revision):
             await self.publish()
 
     async def _close(self) -> None:
@@ -172,5 +174,7 @@ def sole(settings: Settings) -> Iterator[None]:
 
 def serve_forever(settings: Settings, *, until_idle: bool = False, tcp: str = "") -> None:
     """Run a server in this process until it is told to stop (SIGINT, SIGTERM)."""
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # Envoy inherits it: two for each connection
     with sole(settings):
         asyncio.run(Server(settings).run(until_idle=until_idle, tcp=tcp))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from exitway.api.status import Cause, Refusal, invalid
 from exitway.capture.netns import in_netns, pin, unpin
 from exitway.capture.nflog import RefusalLog, Refused
 from exitway.dns.server import Resolver
@@ -68,7 +69,7 @@ class Workloads:
                 process = Process(content["process"]["pid"], content["process"]["start_time"])
                 if process.alive:
                     self._serve(self._member(content["request"], record.stem), process, content["request"])
-            except (OSError, ValueError, KeyError, Problems) as error:
+            except (OSError, ValueError, KeyError, Refusal) as error:
                 _log.warning("workload %s is not taken in again: %s", record.stem, error)
         for path in {*self._records.glob("*.json"), *self._netns.iterdir()}:
             if path.stem not in self.running:
@@ -78,11 +79,11 @@ class Workloads:
         """Take in a workload; returns when the proxy listens in its namespace with the policy in force.
 
         Raises:
-            Problems: a bad request or rule, a process that is not in a namespace of its own, or a proxy that does not come up.
+            Refusal: a bad request or rule, a process that is not in a namespace of its own, or a proxy that does not come up.
         """
         process = Process.of(int(request["pid"]))
         if process is None or _same_netns(process.pid):
-            raise Problems([Problem("EXW0701", f"process {request['pid']} is not in a network namespace of its own")])
+            raise _refusal("EXW0701", f"process {request['pid']} is not in a network namespace of its own")
         name = f"{request['name']}-{secrets.token_hex(3)}"
         member = self._member(request, name)
         pin(process.pid, Path(member.netns))
@@ -121,15 +122,15 @@ class Workloads:
 
     def _member(self, request: Mapping[str, Any], identity: str) -> Member:
         namespace = request["namespace"]
-        problems: list[Problem] = []
+        causes: list[Cause] = []
         intents = []
-        for wire in request.get("rules", ()):
+        for index, wire in enumerate(request.get("rules", ())):
             try:
                 intents += kinds.read({**wire, "metadata": {**wire["metadata"], "namespace": namespace}}).intents
             except Problems as found:
-                problems += found.problems
-        if problems:
-            raise Problems(problems)
+                causes += [Cause(problem, index) for problem in found.problems]
+        if causes:
+            raise invalid(causes)
         return Member(
             id=identity,
             workload=Workload(namespace, request["name"], dict(request.get("labels", {}))),
@@ -158,15 +159,7 @@ class Workloads:
         until = time.monotonic() + READY_SECONDS
         while not await asyncio.to_thread(in_netns, Path(member.netns), _accepts):
             if time.monotonic() > until:
-                raise Problems(
-                    [
-                        Problem(
-                            "EXW0702",
-                            "the proxy does not listen in the workload's namespace",
-                            "exitway status; envoy.log tells more",
-                        )
-                    ]
-                )
+                raise _refusal("EXW0702", "the proxy does not listen in the workload's namespace", "`exitway status` shows how it is")
             await asyncio.sleep(0.002)
 
     def _forget(self, identity: str) -> None:
@@ -184,3 +177,7 @@ def _accepts() -> bool:
 
 def _same_netns(pid: int) -> bool:
     return Path(f"/proc/{pid}/ns/net").samefile("/proc/self/ns/net")
+
+
+def _refusal(code: str, message: str, hint: str = "") -> Refusal:
+    return invalid([Cause(Problem(code, message, hint))])

@@ -45,7 +45,7 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One resource changed. Every event has a revision of its own; ``resource`` is the new one (of a deletion: the last one), ``before`` the former."""
+    """One resource changed. Every event has a revision of its own. ``resource``: the new one (deleted: the last), ``before``: the former."""
 
     type: EventType
     revision: int

@@ -17,19 +17,25 @@ from exitway.store.change import Unavailable
 
 APPLICATION_ID = 0x45585759  # "EXWY", https://www.sqlite.org/pragma.html#pragma_application_id
 SCHEMA_VERSION = 1
-_SCHEMA = f"""
+_SCHEMA = """
 BEGIN;
 CREATE TABLE revision (only INTEGER PRIMARY KEY CHECK (only = 1), value INTEGER NOT NULL);
 INSERT INTO revision VALUES (1, 0);
 CREATE TABLE resource (api_group TEXT, type TEXT, namespace TEXT, name TEXT, wire TEXT NOT NULL,
                        PRIMARY KEY (api_group, type, namespace, name)) WITHOUT ROWID;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
+PRAGMA application_id = %d;
+PRAGMA user_version = %d;
 COMMIT;
 """
 # WAL with FULL: each commit is flushed before it returns (https://www.sqlite.org/pragma.html#pragma_synchronous).
 # EXCLUSIVE: a second server that opens the file is refused, and the lock goes with the process.
-_PRAGMAS = ("busy_timeout = 0", "locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
+_PRAGMAS = (
+    "busy_timeout = 0",
+    "locking_mode = EXCLUSIVE",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -44,7 +50,9 @@ def connect(path: Path) -> sqlite3.Connection:
         _check_header(path)
         connection = sqlite3.connect(path, isolation_level=None)
     except (OSError, sqlite3.Error) as error:
-        raise _problem("EXW0501", path, f"cannot be opened: {error}", "check the directory's owner, mode and space") from error
+        raise _problem(
+            "EXW0501", path, f"cannot be opened: {error}", "check the directory's owner, mode and space"
+        ) from error
     try:
         _prepare(connection, path)
     except BaseException:
@@ -68,14 +76,19 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _create(path: Path) -> None:
     if path.with_name(path.name + "-wal").exists():
-        raise _problem("EXW0502", path, "is missing, but its log (-wal) is there", "restore the file, or remove the log too to start empty")
+        raise _problem(
+            "EXW0502",
+            path,
+            "is missing, but its log (-wal) is there",
+            "restore the file, or remove the log too to start empty",
+        )
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     fresh.with_name(fresh.name + "-journal").unlink(missing_ok=True)
     os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-        connection.executescript(_SCHEMA)
+        connection.executescript(_SCHEMA % (APPLICATION_ID, SCHEMA_VERSION))
     fresh.replace(path)
     _flush(path.parent)
 
@@ -107,16 +120,22 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         faults = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise _problem("EXW0503", path, "is in use by another server", "`exitway status` shows the one that runs") from error
+            raise _problem(
+                "EXW0503", path, "is in use by another server", "`exitway status` shows the one that runs"
+            ) from error
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL):
-            raise _problem("EXW0501", path, f"cannot be written: {error}", "check the file's owner and mode, and the space") from error
+            raise _problem(
+                "EXW0501", path, f"cannot be written: {error}", "check the file's owner and mode, and the space"
+            ) from error
         raise damaged(path, str(error)) from error
     if faults != ["ok"]:
         raise damaged(path, "; ".join(faults))
 
 
 def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
-    application, schema = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    application, schema = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+    )
     if application != APPLICATION_ID:
         raise _problem("EXW0504", path, "is an SQLite file of another program", "name another state directory")
     if schema != SCHEMA_VERSION:
@@ -126,7 +145,12 @@ def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
 
 def damaged(path: Path, why: str) -> Problems:
     """The problem of a file whose content cannot be trusted."""
-    return _problem("EXW0506", path, f"is damaged: {why}", "restore it from a copy; or move it away, and apply the rules again from their files")
+    return _problem(
+        "EXW0506",
+        path,
+        f"is damaged: {why}",
+        "restore it from a copy; or move it away, and apply the rules again from their files",
+    )
 
 
 def _problem(code: str, path: Path, text: str, hint: str) -> Problems:

@@ -1,9 +1,11 @@
-"""The metadata that the store gives to a resource: uid, resourceVersion, generation, creationTimestamp (Kubernetes API conventions, "Metadata"). Pure."""
+"""The metadata that the store gives to a resource (Kubernetes API conventions, "Metadata"). Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from exitway.resources.resource import Json, Resource
 from exitway.store.change import metadata
@@ -14,7 +16,8 @@ OWN = ("name", "namespace", "labels", "annotations")
 
 def stamp(resource: Resource, before: Resource | None, *, revision: int, now: datetime, uid: str) -> Resource:
     """The resource as it is stored at that revision. ``uid`` and ``now`` are for a new one; an old one keeps its own."""
-    old = metadata(before) if before else {"uid": uid, "creationTimestamp": timestamp(now), "generation": 0}
+    new = {"uid": uid, "creationTimestamp": timestamp(now), "generation": 0}
+    old: Mapping[str, Any] = metadata(before) if before else new
     same_spec = before is not None and before.wire.get("spec") == resource.wire.get("spec")
     stored: Json = {
         **_own(resource),

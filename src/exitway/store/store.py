@@ -24,7 +24,7 @@ from exitway.resources.kinds import read
 from exitway.resources.problem import Place, Problem, Problems
 from exitway.resources.registry import Registry
 from exitway.resources.resource import Resource
-from exitway.store.change import Change, Commit, Conflict, Delete, Event, EventType, Put, version
+from exitway.store.change import Change, Commit, Conflict, Delete, Event, EventType, version
 from exitway.store.database import connect, damaged, transaction
 from exitway.store.history import History
 from exitway.store.stamp import deleted, same, stamp
@@ -37,7 +37,9 @@ class Store:
         Problems: the file cannot be used; never is it replaced by an empty one.
     """
 
-    def __init__(self, path: Path, *, history: int = 10_000, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, path: Path, *, history: int = 10_000, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._clock = clock
         self._connection = connect(path)
         try:
@@ -65,7 +67,7 @@ class Store:
         commit = self.trial(changes)
         if commit.events:
             self._write(commit)
-            self.registry = self.registry.changed(*_parts(commit.events), commit.revision)
+            self.registry = self.registry.changed(*_parts(commit.events), revision=commit.revision)
             self._history.add(commit.events)
             self._tell()
         return commit
@@ -82,13 +84,17 @@ class Store:
                 revision += 1
         return Commit(revision, tuple(events))
 
+    def since(self, revision: int) -> Sequence[Event]:
+        """The events after that revision that there are now. Raises as :meth:`after`."""
+        return self._history.since(revision)
+
     async def after(self, revision: int) -> Sequence[Event]:
         """The events after that revision, as soon as there are any; none when the store is closed. Whoever follows slowly delays nobody.
 
         Raises:
             Gone: they are not, or no longer, known.
         """
-        while not (events := self._history.since(revision)) and not self._closed:
+        while not (events := self.since(revision)) and not self._closed:
             await self._news.wait()
         return events
 
@@ -121,7 +127,8 @@ class Store:
         put, gone = _parts(commit.events)
         with transaction(self._connection):
             self._connection.executemany(
-                "INSERT OR REPLACE INTO resource VALUES (?, ?, ?, ?, ?)", [(*_row(item.key), json.dumps(item.wire)) for item in put]
+                "INSERT OR REPLACE INTO resource VALUES (?, ?, ?, ?, ?)",
+                [(*_row(item.key), json.dumps(item.wire)) for item in put],
             )
             self._connection.executemany(
                 "DELETE FROM resource WHERE api_group = ? AND type = ? AND namespace = ? AND name = ?", map(_row, gone)
@@ -146,7 +153,9 @@ def _load(connection: sqlite3.Connection, path: Path) -> Registry:
     """Everything that is stored, read as strictly as when it came in."""
     (revision,) = connection.execute("SELECT value FROM revision").fetchone()
     resources, problems = list[Resource](), list[Problem]()
-    for row in connection.execute("SELECT type, namespace, name, wire FROM resource"):
+    for row in connection.execute(
+        "SELECT type, namespace, name, wire FROM resource ORDER BY type, namespace, name, api_group"
+    ):
         try:
             resources.append(read(json.loads(row[3])))
         except Problems as found:
@@ -155,4 +164,4 @@ def _load(connection: sqlite3.Connection, path: Path) -> Registry:
             raise damaged(path, f"{'/'.join(row[:3])} is not JSON") from error
     if problems:
         raise Problems(problems)
-    return Registry().changed(resources, [], revision)
+    return Registry().changed(resources, revision=revision)

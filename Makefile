@@ -1,0 +1,35 @@
+# Everything a machine lacks is installed on the way; see scripts/setup.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fix bench clean
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+demo: ## Play the tutorial in a small internet of its own: denied, let out by a rule, denied again.
+	@scripts/setup demo
+	@.venv/bin/exitway demo
+
+test: ## Run the tests inside the lab, against a real Envoy and a real kernel. ARGS="-k name" chooses.
+	@scripts/setup test
+	.venv/bin/exitway lab -- .venv/bin/pytest $(ARGS)
+
+check: ## Format, lint, types, import rules, generated pages.
+	@scripts/setup check
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/python scripts/update-docs --check
+
+fix: ## Format, mend what ruff can mend, write the generated pages.
+	@scripts/setup check
+	.venv/bin/ruff format
+	.venv/bin/ruff check --fix
+	.venv/bin/python scripts/update-docs
+
+bench: ## Measure, and write bench/RESULTS.md (needs Squid, HAProxy and others; it installs them).
+	@scripts/setup test
+	bench/run
+
+clean: ## Remove what the targets made here.
+	rm -rf .venv .venv-uv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,126 @@
+"""Sealed namespaces for a command.
+
+    this process (``exitway run``)   stays outside; parent of both
+      first process (pid 1)          holds the namespaces: network (only ``lo``), mount, IPC, PID; dies with its parent, and all in it with it
+      COMMAND                        enters them, gives up every privilege, and only then becomes the command
+
+The ruleset is there before the command, so there is no moment in which it could send anything: without a proxy, everything is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from exitway.capture import kernel
+from exitway.capture.job import Job
+from exitway.capture.seal import READY, Seal
+from exitway.resources.problem import Problem, Problems
+
+
+class Sandbox:
+    """Namespaces in the making, until :meth:`ready`; from then on ``pid`` is the process by which others find them.
+
+    Begin it before the process has any thread, and start no other process between it and :meth:`execute`: it would be born inside.
+    """
+
+    def __init__(self, owner: str, hidden: Sequence[Path]) -> None:
+        """Begin. ``owner``: whose namespaces these are. ``hidden``: directories (made if missing) that the command must find empty.
+
+        Raises:
+            Problems: we may not make namespaces, or something is missing.
+        """
+        seal = Seal.prepare(owner, hidden)
+        self._directory = seal.directory
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a caller that ignores it would leave us nothing to wait for
+        try:
+            kernel.unshare(kernel.CLONE_NEWPID)
+        except PermissionError:
+            hint = "run it as root, or as root of a user namespace (`unshare -Urnm`)"
+            raise Problems([Problem("EXW0801", "only root may seal a command", hint)]) from None
+        self._news, news = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            seal.be_first_process(news)
+        os.close(news)
+
+    def ready(self) -> None:
+        """Wait until the namespaces are sealed.
+
+        Raises:
+            Problems: the kernel refused something. Nothing has been started, and nothing remains.
+        """
+        with os.fdopen(self._news, "rb") as news:
+            said = news.read()
+        if said != READY:
+            self.close()
+            reason = said.decode(errors="replace") or "its first process was killed"
+            hint = "Exitway needs Linux 5.14 or newer with nftables, and a working directory outside /run"
+            raise Problems([Problem("EXW0803", f"the command cannot be sealed: {reason}", hint)])
+
+    def execute(self, command: Sequence[str]) -> int:
+        """Run the command to its end: its exit code, or -n when signal n ended it. 127: there is none of this name; 126: it cannot be run."""
+        places = [os.open(f"/proc/{self.pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("ipc", "net", "mnt")]
+        job = Job()
+        child = os.fork()
+        if child == 0:
+            _become(command, places, self._directory, job)
+        for place in places:
+            os.close(place)
+        try:
+            return job.attend(child)
+        finally:
+            self.close()
+            job.finish()
+
+    def close(self) -> None:
+        """End everything in the namespaces. They vanish, unless somebody else holds them."""
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+
+
+def _become(command: Sequence[str], places: Sequence[int], directory: str, job: Job) -> NoReturn:
+    """Enter the namespaces, give everything up, and turn into the command."""
+    code = 126
+    try:
+        environment = _environment()
+        for place in places:
+            kernel.setns(place)
+        os.chdir(directory)
+        kernel.close_from(3)
+        kernel.drop_privileges()
+        job.restore_signals()
+        code = _exec(command, environment)
+    except OSError as error:
+        print(f"exitway: {error}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(code)
+
+
+def _exec(command: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
+    """Turn into the command, as a shell would; where that fails, say why and return the shell's exit code for it."""
+    try:
+        try:
+            os.execvpe(command[0], command, environment)
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+            script = shutil.which(command[0], path=os.fsdecode(environment.get(b"PATH", b""))) or command[0]
+            os.execve("/bin/sh", ["sh", script, *command[1:]], environment)
+    except OSError as error:
+        print(f"exitway: {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
+        return 127 if error.errno in {errno.ENOENT, errno.ENOTDIR} else 126
+
+
+def _environment() -> dict[bytes, bytes]:
+    """The environment that we were started with. ``os.environ`` is no longer that: Python sets LC_CTYPE where the locale is C (PEP 538)."""
+    entries = Path("/proc/self/environ").read_bytes().split(b"\0")
+    return dict(entry.split(b"=", 1) for entry in entries if b"=" in entry[1:])

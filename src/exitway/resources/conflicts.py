@@ -1,0 +1,78 @@
+"""Which rules cannot stand beside each other.
+
+Only v1alpha2 rules conflict, by the rules of Istio (``pilot/pkg/model/egress_rules.go``): one destination has one rule, and one port one class
+of protocol. Istio applied them to all namespaces together, dropped the loser and told nobody; here they hold for a namespace together with
+``exitway-system``, and who adds the rule is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from exitway.names.key import Key
+from exitway.names.workload import SYSTEM_NAMESPACE
+from exitway.resources.claims import PortClaim, claim_of
+from exitway.resources.problem import Problem, quoted
+from exitway.resources.registry import Registry
+from exitway.resources.resource import Resource
+
+_PROTOCOL_CLASSES = ("HTTP", "Mongo", "TCP")
+_OWNERS_SHOWN = 5
+
+
+def conflicts(registry: Registry, resource: Resource) -> list[Problem]:
+    """What speaks against the resource, given all others in the registry. It may be in there itself, also in an older form."""
+    claim = claim_of(resource)
+    if claim is None:
+        return []
+    concerned = _concerned(registry, resource.key.namespace)
+    problems = list(_destination_conflicts(registry, concerned, resource.key, claim.destination))
+    for index, port in enumerate(claim.ports):
+        problems += _port_conflicts(registry, concerned, resource.key, port, f"spec.ports[{index}].port")
+    return problems
+
+
+def _concerned(registry: Registry, namespace: str) -> tuple[str, ...]:
+    """The namespaces with rules for workloads that the rules of this namespace hold for, too."""
+    return registry.namespaces if namespace == SYSTEM_NAMESPACE else (namespace, SYSTEM_NAMESPACE)
+
+
+def _destination_conflicts(
+    registry: Registry, namespaces: tuple[str, ...], key: Key, destination: str
+) -> Iterator[Problem]:
+    owners = {owner for name in namespaces for owner in registry.claims_in(name).owners.get(destination, ())}
+    for owner in sorted(owners - {key}):
+        message = (
+            f"rule {quoted(str(key))} conflicts with rule {quoted(str(owner))} on domain {destination}, is rejected"
+        )
+        hint = f"add the ports to {owner}, or use exitway.dev/v1, whose rules may overlap"
+        yield Problem("EXW0401", message, hint, "spec.destination.service")
+
+
+def _port_conflicts(
+    registry: Registry, namespaces: tuple[str, ...], key: Key, port: PortClaim, field: str
+) -> Iterator[Problem]:
+    number, protocol = port
+    for other in _PROTOCOL_CLASSES:
+        if other == protocol or not any((number, other) in registry.claims_in(name).ports for name in namespaces):
+            continue
+        owners = [owner for name in namespaces for owner in _owners(registry, name, (number, other)) if owner != key]
+        if owners:
+            message = (
+                f"rule {key} is rejected since it conflicts rules {_listed(owners)} on port {number}, "
+                f"protocol {protocol} vs. protocol {other}"
+            )
+            yield Problem("EXW0402", message, "one port speaks one class of protocol: HTTP, Mongo or TCP", field)
+
+
+def _owners(registry: Registry, namespace: str, port: PortClaim) -> Iterator[Key]:
+    for resource in registry.resources_in(namespace):
+        claim = claim_of(resource)
+        if claim and port in claim.ports:
+            yield resource.key
+
+
+def _listed(owners: list[Key]) -> str:
+    shown = [str(owner) for owner in sorted(owners)[:_OWNERS_SHOWN]]
+    more = len(owners) - len(shown)
+    return f"[{' '.join(shown)}{f' and {more} more' if more else ''}]"

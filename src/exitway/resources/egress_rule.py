@@ -1,0 +1,165 @@
+"""EgressRule ``exitway.dev/v1``: one object per intent.
+
+    spec:
+      workloadSelector: {matchLabels: {app: checkout}}   # absent: every workload of the namespace
+      action: ALLOW                                      # or DENY, which wins over any ALLOW
+      to:
+        - hosts: [api.example, "*.cdn.example"]          # or cidrs, never both
+          ports: [{number: 443, protocol: TLS}]          # HTTP, HTTP2, GRPC, TLS or TCP; for cidrs only TCP
+          originateTLS: false                            # true: the program speaks HTTP, the proxy verified TLS
+      expires: 2027-01-31T00:00:00Z                      # RFC 3339; after that the rule is as if absent
+
+``methods``, ``paths`` and ``direct: true`` belong to the kind, and are refused as long as nothing enforces them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from exitway.names.host import Host
+from exitway.names.key import Key
+from exitway.names.port import Port, Protocol
+from exitway.names.workload import Selector
+from exitway.resources.destination import cidr_fault, host_fault
+from exitway.resources.form import Form, did_you_mean, mapping, mappings, read_form, strings
+from exitway.resources.intent import Action, Intent, Target
+from exitway.resources.metadata import Metadata, label_faults, metadata_faults
+from exitway.resources.problem import MAX_PROBLEMS, Problem, Problems, quoted
+from exitway.resources.resource import Resource
+
+API_VERSION = "exitway.dev/v1"
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
+_PROTOCOLS = tuple(map(str, Protocol))
+_HTTPS = "TLS is what programs speak themselves; for plain HTTP that is sent on over TLS, HTTP and originateTLS: true"
+_NOT_ENFORCED = {"direct": ("EXW0311", "is"), "methods": ("EXW0312", "are"), "paths": ("EXW0313", "are")}
+
+
+class _Port(Form):
+    number: int
+    protocol: str
+
+
+class _To(Form):
+    ports: tuple[_Port, ...]
+    hosts: tuple[str, ...] = ()
+    cidrs: tuple[str, ...] = ()
+    originateTLS: bool = False  # noqa: N815 - wire name
+    direct: bool = False
+    methods: tuple[Annotated[str, Field(pattern="^[A-Z]+$")], ...] = ()
+    paths: tuple[Annotated[str, Field(pattern=r"^/[^*]*\*?$")], ...] = ()
+
+
+class _WorkloadSelector(Form):
+    matchLabels: dict[str, str] = Field(default_factory=dict)  # noqa: N815 - wire name
+
+
+class _Spec(Form):
+    to: tuple[_To, ...]
+    workloadSelector: _WorkloadSelector = _WorkloadSelector()  # noqa: N815 - wire name
+    action: Literal["ALLOW", "DENY"] = "ALLOW"
+    expires: str = ""
+
+
+class _EgressRule(Form):
+    apiVersion: str  # noqa: N815 - wire name
+    kind: str
+    metadata: Metadata
+    spec: _Spec
+    status: Any = None
+
+
+def read(wire: Mapping[str, Any]) -> Resource:
+    """The resource. Raises :class:`Problems`, with all of them."""
+    form, problems = read_form(_EgressRule, wire)
+    problems += metadata_faults(mapping(wire.get("metadata")))
+    problems += _faults(mapping(wire.get("spec")))
+    if form is None or problems:
+        raise Problems(problems[:MAX_PROBLEMS])
+    key = Key("egress-rule", form.metadata.namespace, form.metadata.name, "exitway.dev")
+    intent = Intent(
+        key,
+        tuple(map(_target, form.spec.to)),
+        Selector(tuple(sorted(form.spec.workloadSelector.matchLabels.items()))),
+        Action(form.spec.action),
+        _time(form.spec.expires) if form.spec.expires else None,
+    )
+    return Resource(key, API_VERSION, form.kind, {name: wire[name] for name in wire if name != "status"}, (intent,))
+
+
+def _target(to: _To) -> Target:
+    ports = sorted(Port(port.number, Protocol(port.protocol), to.originateTLS) for port in to.ports)
+    return Target(tuple(map(Host.parse, to.hosts)), tuple(map(ip_network, to.cidrs)), tuple(ports))
+
+
+def _time(text: str) -> datetime | None:
+    """A moment of RFC 3339, in UTC."""
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC) if _TIME.match(text) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _faults(spec: Mapping[str, Any]) -> Iterator[Problem]:
+    selector = mapping(spec.get("workloadSelector"))
+    yield from label_faults(selector.get("matchLabels"), "spec.workloadSelector.matchLabels")
+    expires = spec.get("expires")
+    if isinstance(expires, str) and _time(expires) is None:
+        hint = "such as 2027-01-31T00:00:00Z, with its zone"
+        yield Problem("EXW0310", f"{quoted(expires)} is not a time", hint, "spec.expires")
+    if spec.get("to") == []:
+        yield Problem("EXW0302", "spec.to must name a destination", field="spec.to")
+    for index, to in mappings(spec.get("to")):
+        yield from _to_faults(to, f"spec.to[{index}]", spec.get("action"))
+
+
+def _to_faults(to: Mapping[str, Any], field: str, action: Any) -> Iterator[Problem]:
+    if bool(to.get("hosts")) == bool(to.get("cidrs")):
+        both = "hosts and cidrs, each in an entry of its own" if to.get("hosts") else "either hosts or cidrs"
+        yield Problem("EXW0301", f"{field} must have {both}", field=field)
+    for index, host in strings(to.get("hosts")):
+        yield from host_fault(host, f"{field}.hosts[{index}]")
+    for index, cidr in strings(to.get("cidrs")):
+        yield from cidr_fault(cidr, f"{field}.cidrs[{index}]")
+    if to.get("originateTLS") is True and action == "DENY":
+        yield Problem("EXW0309", "originateTLS means nothing where nothing is let out", field=f"{field}.originateTLS")
+    yield from _port_faults(to, field)
+    for name, (code, verb) in _NOT_ENFORCED.items():
+        if to.get(name, False) is not False:
+            message = f"{name} {verb} not enforced yet, so it is refused rather than ignored"
+            yield Problem(code, message, field=f"{field}.{name}")
+
+
+def _port_faults(to: Mapping[str, Any], field: str) -> Iterator[Problem]:
+    if to.get("ports") == []:
+        yield Problem("EXW0302", f"{field}.ports must name a port", field=f"{field}.ports")
+    seen: set[int] = set()
+    for index, port in mappings(to.get("ports")):
+        at, number, protocol = f"{field}.ports[{index}]", port.get("number"), port.get("protocol")
+        if type(number) is int:
+            if not 1 <= number <= 65535:
+                message = f"port {number} is out of range"
+                yield Problem("EXW0103", message, "ports are numbered from 1 to 65535", f"{at}.number")
+            elif number in seen:
+                yield Problem("EXW0108", f"port {number} is given twice", "use two entries", f"{at}.number")
+            seen.add(number)
+        if isinstance(protocol, str):
+            yield from _protocol_faults(to, protocol, f"{at}.protocol")
+
+
+def _protocol_faults(to: Mapping[str, Any], protocol: str, field: str) -> Iterator[Problem]:
+    if protocol not in _PROTOCOLS:
+        hint = _HTTPS if protocol.upper() == "HTTPS" else did_you_mean(protocol, _PROTOCOLS)
+        yield Problem("EXW0109", f"unknown protocol {quoted(protocol)}", hint, field)
+        return
+    if to.get("cidrs") and protocol != Protocol.TCP:
+        hint = "allow requests and TLS by name, in hosts"
+        yield Problem("EXW0308", f"cidrs can only be allowed for TCP, not for {protocol}", hint, field)
+    if to.get("originateTLS") is True and not Protocol(protocol).is_http:
+        hint = "the program speaks HTTP, HTTP2 or GRPC to such a port"
+        yield Problem("EXW0309", f"originateTLS needs HTTP, not {protocol}", hint, field)

@@ -1,0 +1,22 @@
+"""What tests share. Those marked ``lab`` run inside the lab: ``make test``, or ``.venv/bin/exitway lab -- .venv/bin/pytest``."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from exitway.lab.lab import Arrivals, Lab
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """The world outside: its names and addresses, and what has reached it."""
+    around_us = Lab.around_us()
+    assert around_us, "this test needs the lab: `make test`, or `.venv/bin/exitway lab -- .venv/bin/pytest ...`"
+    return around_us
+
+
+@pytest.fixture
+def outside(lab: Lab) -> Iterator[Arrivals]:
+    """What has reached the world since the test began."""
+    yield lab.watch()
+    lab.restore()

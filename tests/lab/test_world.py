@@ -1,0 +1,82 @@
+"""The world is real: what a test finds missing there was stopped on the way."""
+
+import json
+import socket
+import ssl
+import subprocess
+import urllib.request
+
+import pytest
+
+from exitway.lab.lab import Arrivals, Lab
+
+pytestmark = pytest.mark.lab
+
+
+def get(url: str, context: ssl.SSLContext | None = None) -> dict[str, object]:
+    with urllib.request.urlopen(url, context=context, timeout=10) as answer:
+        found: dict[str, object] = json.load(answer)
+        return found
+
+
+def test_httpbin_answers_by_its_name(outside: Arrivals) -> None:
+    assert get("http://httpbin.org/headers")["headers"]["Host"] == "httpbin.org"  # type: ignore[index]
+    assert "httpbin.org" in outside.queries()
+    assert [fact["path"] for fact in outside.requests()] == ["/headers"]
+
+
+def test_an_unknown_name_does_not_exist_and_the_question_is_recorded(outside: Arrivals) -> None:
+    with pytest.raises(socket.gaierror):
+        socket.getaddrinfo("secret.nowhere.test", 80)
+    assert "secret.nowhere.test" in outside.queries()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://9.9.9.9/", "http://10.1.2.3:8080/", "http://169.254.169.254/", "http://[2001:db8::99]:8000/"]
+)
+def test_the_world_answers_at_every_address(lab: Lab, url: str) -> None:
+    assert str(get(url)["address"]) in url
+
+
+def test_tls_is_trusted_inside_the_lab_except_where_nobody_signed(lab: Lab) -> None:
+    trusting = ssl.create_default_context(cafile=lab.ca_file)
+    assert get("https://api.github.com/users", trusting)["sni"] == "api.github.com"
+    with pytest.raises(OSError, match="self-signed"):
+        get("https://untrusted.lab.test/", trusting)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2001:db8::88"])
+def test_echo_answers_over_tcp_and_udp(lab: Lab, address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(family, kind) as client:
+            client.settimeout(5)
+            client.connect((address, 7))
+            client.sendall(b"hello")
+            assert client.recv(10) == b"hello"
+
+
+def test_some_servers_speak_first(lab: Lab) -> None:
+    with socket.create_connection(("a.lab.test", 3306), timeout=5) as client:
+        assert client.recv(100) == b"220 a.lab.test speaks first\r\n"
+
+
+def test_the_witness_sees_every_attempt_whether_or_not_somebody_listens(lab: Lab, outside: Arrivals) -> None:
+    assert outside.packets() == []
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("198.18.9.9", 81), timeout=5)
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+        client.sendto(b"x", ("2001:db8::9", 443))
+    subprocess.run(["ping", "-c1", "-W1", "198.18.9.9"], check=True, capture_output=True)
+    assert [(fact["protocol"], fact["address"], fact["port"]) for fact in outside.packets()] == [
+        ("tcp", "198.18.9.9", 81),
+        ("udp", "2001:db8::9", 443),
+        ("icmp", "198.18.9.9", 0),
+    ]
+
+
+def test_a_test_can_move_a_name(lab: Lab, outside: Arrivals) -> None:
+    lab.move("a.lab.test", "198.18.7.7")
+    assert {item[4][0] for item in socket.getaddrinfo("a.lab.test", 80)} == {"198.18.7.7"}
+    lab.restore()
+    assert lab.address("a.lab.test") in {item[4][0] for item in socket.getaddrinfo("a.lab.test", 80)}
