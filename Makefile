@@ -29,7 +29,8 @@ fix: ## Format, mend what ruff can mend, write the generated pages.
 
 bench: ## Measure, and write bench/RESULTS.md (needs Squid, HAProxy and others; it installs them).
 	@scripts/setup test
-	bench/run
+	bench/setup
+	.venv/bin/python bench/run.py $(ARGS)
 
 clean: ## Remove what the targets made here.
 	rm -rf .venv .venv-uv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

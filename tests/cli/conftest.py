@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from exitway.api.app import create_app
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
+from exitway.api.app import create_app
 from exitway.api.listen import serve, unix_socket
 from exitway.cli.main import cli
 from exitway.settings import Settings
@@ -22,9 +25,13 @@ Run = Callable[..., Result]
 
 @dataclass
 class Proxies:
-    """What the server says of its proxies after a change: sentences about those that have not acknowledged it."""
+    """What the server says of its proxies: sentences about those that have not acknowledged a change, and what was refused."""
 
     silent: Sequence[str] = ()
+    refused: Sequence[str] = ()
+
+    def status(self, request: Request) -> JSONResponse:
+        return JSONResponse({"proxy": {"connected": True, "refused": list(self.refused)}})
 
 
 @pytest.fixture
@@ -54,7 +61,11 @@ def server(settings: Settings, proxies: Proxies) -> Iterator[Store]:
         stores.append(store)
         with unix_socket(settings.socket) as socket:
             ready.set()
-            await serve(create_app(store, acknowledged), socket, stop)
+            await serve(
+                create_app(store, acknowledged, extra_routes=[Route("/exitway/v1/status", proxies.status)]),
+                socket,
+                stop,
+            )
         store.close()
 
     thread = threading.Thread(target=loop.run_until_complete, args=(main(),))

@@ -153,7 +153,7 @@ def test_names_are_piped_into_delete(run, server):
     assert run(f"delete {names} -n default").stdout == "Deleted config: egressrule httpbin-egress-rule\n"
 
 
-def test_describe_says_what_is_let_out_and_for_whom(run, server):
+def test_describe_says_what_is_let_out_and_for_whom(run, server, proxies):
     run("create -f -", HTTPBIN + "---\n" + STRIPE)
     result = run("describe egressrule stripe")
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
@@ -166,9 +166,12 @@ def test_describe_says_what_is_let_out_and_for_whom(run, server):
         "To: api.stripe.com, *.stripe.network on port 443/TLS",
         "legacy.example on port 80/HTTP",
         "programs speak HTTP, Exitway verified TLS",
+        "Status: accepted; the proxy has refused nothing",
     ]:
         assert line in lines, result.stdout
     assert "For: every workload of namespace default" in " ".join(run("describe egressrules -n default").stdout.split())
+    proxies.refused = ["bad listener"]
+    assert "keeps the former: bad listener" in run("describe egressrule stripe").stdout
     assert run("describe egressrule nobody").exit_code == 1
 
 

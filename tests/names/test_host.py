@@ -71,13 +71,27 @@ def test_a_pattern_reads_as_it_is_written(host):
 
 @pytest.mark.parametrize(
     ("text", "good"),
-    [("a", True), ("A-1", True), ("a" * 63, True), ("a" * 64, False), ("", False), ("-a", False), ("a-", False), ("a_b", False)]
-    + [("\u212a", False), ("\u017f", False), ("\u0661", False), ("a\n", False)],
+    [
+        ("a", True),
+        ("A-1", True),
+        ("a" * 63, True),
+        ("a" * 64, False),
+        ("", False),
+        ("-a", False),
+        ("a-", False),
+        ("a_b", False),
+        ("\u212a", False),
+        ("\u017f", False),
+        ("\u0661", False),
+        ("a\n", False),
+    ],
 )
 def test_a_label_is_ascii_letters_digits_and_inner_hyphens(text, good):
     assert is_label(text) == good
 
 
-@pytest.mark.parametrize(("text", "address"), [("10.0.0.1", True), ("::1", True), ("*.0.0.1", False), ("127.1", False), ("a.b", False)])
+@pytest.mark.parametrize(
+    ("text", "address"), [("10.0.0.1", True), ("::1", True), ("*.0.0.1", False), ("127.1", False), ("a.b", False)]
+)
 def test_only_a_whole_literal_is_an_address(text, address):
     assert Host.parse(text).is_address == address

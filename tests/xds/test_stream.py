@@ -43,6 +43,7 @@ class Playbook:
             self.nonce[short] = answer.nonce
             self.said += [f"{short} {changed.name}={changed.version}" for changed in answer.changed]
             self.said += [f"{short} -{name}" for name in answer.removed]
+            self.said += [f"{short} (nothing)"] if not (answer.changed or answer.removed) else []
         return self
 
     def __lshift__(self, expected):
@@ -63,6 +64,17 @@ def test_a_first_request_without_names_asks_for_everything():
     envoy = Playbook(DeltaStream(snapshot(resource("cluster", "a"), resource("listener", "l"))))
     envoy >> subscribe("cluster") << ["cluster a=1"]
     envoy >> envoy.ack("cluster") << NOTHING
+
+
+def test_a_starting_proxy_is_answered_even_when_there_is_nothing_for_it():
+    envoy = Playbook(DeltaStream(snapshot()))
+    envoy >> subscribe("listener") << ["listener (nothing)"]
+    envoy >> envoy.ack("listener") << NOTHING
+
+
+def test_a_reconnecting_proxy_that_has_all_is_told_nothing():
+    envoy = Playbook(DeltaStream(snapshot(resource("listener", "l"))))
+    envoy >> subscribe("listener", held={"l": "1"}) << NOTHING
 
 
 def test_routes_are_told_by_name():

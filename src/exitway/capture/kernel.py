@@ -55,7 +55,7 @@ def enter_user_namespace() -> None:
 
 
 def mount(source: str, target: str, kind: str = "none", *, flags: int = 0, data: str = "") -> None:
-    """mount(2); ``kind`` is the file system's."""
+    """Mount a file system (``kind``) or, with ``MS_BIND``, a part of one a second time; or change a mount."""
     arguments = (os.fsencode(source), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), data.encode())
     _call("mount", *arguments, path=target)
 
@@ -80,7 +80,9 @@ def die_with_parent() -> None:
 
 def close_from(lowest: int) -> None:
     """Close every file descriptor from this one on."""
-    _call("syscall", ctypes.c_long(_SYS_CLOSE_RANGE), ctypes.c_long(lowest), ctypes.c_long(0xFFFFFFFF), ctypes.c_long(0))
+    _call(
+        "syscall", ctypes.c_long(_SYS_CLOSE_RANGE), ctypes.c_long(lowest), ctypes.c_long(0xFFFFFFFF), ctypes.c_long(0)
+    )
 
 
 def drop_privileges() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -57,8 +58,6 @@ def pin(pid: int, path: Path) -> None:
 
 def unpin(path: Path) -> None:
     """Let go of a pinned namespace, if it is still there."""
-    try:
+    with contextlib.suppress(OSError):  # pinned by a server that was killed, in a mount namespace that is gone
         kernel.unmount(str(path))
-    except OSError:
-        pass  # pinned by a server that was killed, in a mount namespace that is gone
     path.unlink(missing_ok=True)

@@ -24,7 +24,11 @@ _IPV6 = f"{{ ::1, {RESOLVER_IPV6} }}"
 
 def addresses(*, ipv6: bool = True) -> str:
     """Input of ``ip -batch -``. ``ipv6``: whether the kernel speaks it; where it does not, nothing has to be captured."""
-    four = ["link set lo up", f"addr add {RESOLVER_IPV4}/32 dev lo", f"route add local 0.0.0.0/0 dev lo src {RESOLVER_IPV4}"]
+    four = [
+        "link set lo up",
+        f"addr add {RESOLVER_IPV4}/32 dev lo",
+        f"route add local 0.0.0.0/0 dev lo src {RESOLVER_IPV4}",
+    ]
     six = [f"addr add {RESOLVER_IPV6}/128 dev lo nodad", f"route add local ::/0 dev lo src {RESOLVER_IPV6}"]
     return "\n".join(four + six * ipv6) + "\n"
 

@@ -9,12 +9,10 @@ The ruleset is there before the command, so there is no moment in which it could
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -44,11 +42,12 @@ class Sandbox:
             kernel.unshare(kernel.CLONE_NEWPID)
         except PermissionError:
             hint = "run it as root, or as root of a user namespace (`unshare -Urnm`)"
-            raise Problems([Problem("EXW0801", "only root may seal a command", hint)]) from None
+            raise Problems([Problem("EXW1101", "only root may seal a command", hint)]) from None
         self._news, news = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             seal.be_first_process(news)
+        self._closed = False
         os.close(news)
 
     def ready(self) -> None:
@@ -63,7 +62,7 @@ class Sandbox:
             self.close()
             reason = said.decode(errors="replace") or "its first process was killed"
             hint = "Exitway needs Linux 5.14 or newer with nftables, and a working directory outside /run"
-            raise Problems([Problem("EXW0803", f"the command cannot be sealed: {reason}", hint)])
+            raise Problems([Problem("EXW1103", f"the command cannot be sealed: {reason}", hint)])
 
     def execute(self, command: Sequence[str]) -> int:
         """Run the command to its end: its exit code, or -n when signal n ended it. 127: there is none of this name; 126: it cannot be run."""
@@ -82,7 +81,8 @@ class Sandbox:
 
     def close(self) -> None:
         """End everything in the namespaces. They vanish, unless somebody else holds them."""
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+        if not self._closed:
+            self._closed = True
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
 
@@ -100,7 +100,7 @@ def _become(command: Sequence[str], places: Sequence[int], directory: str, job: 
         job.restore_signals()
         code = _exec(command, environment)
     except OSError as error:
-        print(f"exitway: {error}", file=sys.stderr, flush=True)
+        _say(str(error))
     finally:
         os._exit(code)
 
@@ -109,15 +109,19 @@ def _exec(command: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
     """Turn into the command, as a shell would; where that fails, say why and return the shell's exit code for it."""
     try:
         try:
-            os.execvpe(command[0], command, environment)
+            os.execvpe(command[0], [*command], environment)  # noqa: S606  no shell is meant
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
             script = shutil.which(command[0], path=os.fsdecode(environment.get(b"PATH", b""))) or command[0]
-            os.execve("/bin/sh", ["sh", script, *command[1:]], environment)
+            os.execve("/bin/sh", ["sh", script, *command[1:]], environment)  # noqa: S606  the same
     except OSError as error:
-        print(f"exitway: {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
+        _say(f"{command[0]}: {error.strerror}")
         return 127 if error.errno in {errno.ENOENT, errno.ENOTDIR} else 126
+
+
+def _say(text: str) -> None:
+    os.write(2, f"exitway: {text}\n".encode(errors="replace"))
 
 
 def _environment() -> dict[bytes, bytes]:

@@ -39,12 +39,16 @@ class Seal:
         searched = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
         found = {tool: shutil.which(tool, path=searched) or "" for tool in _TOOLS}
         problems = [
-            Problem("EXW0802", f"sealing a command needs `{tool}`", f"install {_TOOLS[tool]}") for tool in found if not found[tool]
+            Problem("EXW1102", f"sealing a command needs `{tool}`", f"install {_TOOLS[tool]}")
+            for tool in found
+            if not found[tool]
         ]
         try:
-            directory = os.getcwd()
+            directory = str(Path.cwd())
         except FileNotFoundError:
-            problems.append(Problem("EXW0804", "the working directory does not exist any more", "change into another one"))
+            problems.append(
+                Problem("EXW1104", "the working directory does not exist any more", "change into another one")
+            )
         if problems:
             raise Problems(problems)
         return cls(owner, hidden, directory, **found)
@@ -79,7 +83,9 @@ class Seal:
         try:
             os.chdir(self.directory)
         except OSError as error:
-            raise RuntimeError(f"its working directory {self.directory} is hidden from it ({error.strerror})") from error
+            raise RuntimeError(
+                f"its working directory {self.directory} is hidden from it ({error.strerror})"
+            ) from error
 
 
 def _real_directories(hidden: Sequence[Path]) -> Iterator[str]:
@@ -89,7 +95,7 @@ def _real_directories(hidden: Sequence[Path]) -> Iterator[str]:
         yield os.path.realpath(path)
 
 
-def _start(command: Sequence[str], text: str) -> tuple[str, int, int]:
+def _start(command: list[str], text: str) -> tuple[str, int, int]:
     """A program with its input: its name, its process, a file with what it says. To import ``subprocess`` takes longer than to run this."""
     given, output = os.memfd_create("input"), os.memfd_create("output")
     os.write(given, text.encode())

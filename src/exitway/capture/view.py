@@ -14,7 +14,7 @@ from pathlib import Path
 from exitway.capture import kernel
 from exitway.names.address import RESOLVER_IPV4
 
-_RUN = "/run"
+_RUN = Path("/run")
 _KEPT = ("wrappers", "media")
 """Directories of /run that are no state of the machine: NixOS's programs, the user's disks."""
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
@@ -60,26 +60,28 @@ def _allow_low_ports() -> None:
 
 def _cover(path: str) -> None:
     try:
-        if stat.S_ISSOCK(os.lstat(path).st_mode):
-            kernel.mount("/dev/null", path, flags=kernel.MS_BIND)
-    except FileNotFoundError:
-        pass  # bound in another root directory, or closed by now
+        bound = stat.S_ISSOCK(os.lstat(path).st_mode)
+    except OSError:  # in another root directory, removed, or out of our reach
+        return
+    if bound:
+        kernel.mount("/dev/null", path, flags=kernel.MS_BIND)
 
 
 def _renew_run() -> None:
     """An empty /run with its usual directories, and what was in it that is not state: links out of it, and :data:`_KEPT`."""
-    links = {entry.name: os.readlink(entry.path) for entry in os.scandir(_RUN) if entry.is_symlink()}
-    kept = {name: os.open(f"{_RUN}/{name}", os.O_PATH) for name in _KEPT if os.path.isdir(f"{_RUN}/{name}")}
-    kernel.mount("tmpfs", _RUN, "tmpfs", flags=kernel.MS_NOSUID | kernel.MS_NODEV, data="mode=0755")
-    for name, target in links.items():
-        os.symlink(target, f"{_RUN}/{name}")
+    links = {entry.name: entry.readlink() for entry in _RUN.iterdir() if entry.is_symlink()}
+    kept = {name: os.open(_RUN / name, os.O_PATH) for name in _KEPT if (_RUN / name).is_dir()}
+    kernel.mount("tmpfs", str(_RUN), "tmpfs", flags=kernel.MS_NOSUID | kernel.MS_NODEV, data="mode=0755")
     for name, descriptor in kept.items():
-        os.mkdir(f"{_RUN}/{name}")
+        (_RUN / name).mkdir()
         kernel.mount(f"/proc/self/fd/{descriptor}", f"{_RUN}/{name}", flags=kernel.MS_BIND | kernel.MS_REC)
         os.close(descriptor)
     for name, mode in _usual_directories():
-        os.makedirs(f"{_RUN}/{name}", exist_ok=True)
-        os.chmod(f"{_RUN}/{name}", mode)
+        (_RUN / name).mkdir()
+        (_RUN / name).chmod(mode)
+    for name, target in links.items():
+        if not (_RUN / name).exists():
+            (_RUN / name).symlink_to(target)
 
 
 def _usual_directories() -> Iterator[tuple[str, int]]:
@@ -96,6 +98,6 @@ def _put(path: Path, text: str) -> None:
         real.parent.mkdir(parents=True, exist_ok=True)
         real.write_text(text)
     elif real.exists():
-        content = Path(_RUN, "exitway", path.name)
+        content = _RUN / "exitway" / path.name
         content.write_text(text)
         kernel.mount(str(content), str(real), flags=kernel.MS_BIND)

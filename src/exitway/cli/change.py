@@ -23,7 +23,7 @@ _SAID = {
 
 
 def _command(verb: str, text: str) -> click.Command:
-    example = f"\b\nexitway {verb} -f egress_httpbin.yml -n shop\ncat rules/*.yml | exitway {verb} -f - --dry-run"
+    example = f"\b\nexitway {verb} -f egress_httpbin.yml -n shop\nexitway {verb} -f rules/ --dry-run"
 
     @click.command(verb, help=f"{text}\n\n{example}", context_settings={"allow_extra_args": True})
     @options.filenames

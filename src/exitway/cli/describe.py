@@ -38,8 +38,9 @@ def describe(arguments: tuple[str, ...], namespace: str | None, server: Path | N
     wires = sort(wire for listed in lists.values() for wire in listed["items"])
     if not wires:
         click.echo("No resources found.")
+    standing = _standing(client) if wires else []
     for number, wire in enumerate(wires):
-        lines = sheet(wire, render.now())
+        lines = sheet(wire, render.now(), standing)
         click.echo(
             "\n" * bool(number)
             + "\n".join(f"{f'{name}:' if name else '':<{_INDENT}}{printable(text)}" for name, text in lines)
@@ -47,8 +48,8 @@ def describe(arguments: tuple[str, ...], namespace: str | None, server: Path | N
     check_found(kinds, names, wires, namespace)
 
 
-def sheet(wire: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
-    """The lines of the sheet: a name (empty: the line goes on) and what there is to say."""
+def sheet(wire: Mapping[str, Any], now: datetime, standing: list[str]) -> Iterator[tuple[str, str]]:
+    """The lines of the sheet: a name (empty: the line before goes on), and what there is to say."""
     metadata = wire["metadata"]
     said = summary(wire)
     yield "Name", metadata["name"]
@@ -60,11 +61,10 @@ def sheet(wire: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
     yield "Action", "DENY: it wins over every rule that allows" if said.action == "deny" else "ALLOW"
     yield "For", said.workloads
     yield from _block("To", [line for way in said.ways for line in _way(way)])
+    over = bool(said.expires) and datetime.fromisoformat(said.expires) <= now
     if said.expires:
-        over = datetime.fromisoformat(said.expires) <= now
-        yield "Expires", f"{said.expires}{' (it has expired: the rule is as if absent)' if over else ''}"
-    conditions = (wire.get("status") or {}).get("conditions") or []
-    yield from _block("Status", [_condition(condition) for condition in conditions])
+        yield "Expires", f"{said.expires}{', so it has expired and is as if absent' if over else ''}"
+    yield from _block("Status", [] if over else standing)
 
 
 def _block(name: str, lines: list[str]) -> Iterator[tuple[str, str]]:
@@ -76,6 +76,12 @@ def _way(way: Way) -> Iterator[str]:
     yield from (f"  {note}" for note in way.notes)
 
 
-def _condition(condition: Mapping[str, Any]) -> str:
-    details = ": ".join(str(condition[name]) for name in ("reason", "message") if condition.get(name))
-    return f"{condition['type']}={condition['status']}" + (f" ({details})" if details else "")
+def _standing(client: Client) -> list[str]:
+    """Whether the proxy has taken what the server made of the rules."""
+    proxy = client.request("GET", "/exitway/v1/status")["proxy"]
+    if not proxy["connected"]:
+        return ["accepted; no proxy is connected"]
+    refused = [
+        f"the proxy refused the newest configuration, and keeps the former: {error}" for error in proxy["refused"]
+    ]
+    return refused or ["accepted; the proxy has refused nothing"]

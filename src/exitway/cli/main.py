@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -132,7 +132,6 @@ def cli(ctx: click.Context, namespace: str | None, output: str | None, server: P
     }
 
 
-def main() -> NoReturn:
+def main() -> None:
     """The console script."""
     cli(prog_name="exitway")
-    raise AssertionError("click ends the process")

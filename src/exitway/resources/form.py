@@ -42,7 +42,7 @@ AnyForm = TypeVar("AnyForm", bound=Form)
 def read_form(form: type[AnyForm], wire: Mapping[str, Any]) -> tuple[AnyForm | None, list[Problem]]:
     """The form, or all that is wrong with it."""
     try:
-        # Strict Python mode refuses what JSON has no word for (a string for an enum), strict JSON mode does not.
+        # Strict Python mode would refuse a list for a tuple; strict JSON mode does not.
         return form.model_validate_json(json.dumps(wire)), []
     except ValidationError as error:
         return None, [_problem(form, details) for details in error.errors(include_url=False)[:MAX_PROBLEMS]]

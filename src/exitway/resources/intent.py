@@ -37,6 +37,6 @@ class Intent:
 
     key: Key
     to: tuple[Target, ...]
-    selector: Selector = Selector()
+    selector: Selector = Selector()  # noqa: RUF009 - frozen
     action: Action = Action.ALLOW
     expires: datetime | None = None

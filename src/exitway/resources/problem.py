@@ -59,6 +59,31 @@ CATALOGUE = {
     # 04: resources that contradict each other
     "EXW0401": "two rules for one destination",
     "EXW0402": "two protocols on one port",
+    # 05: the store
+    "EXW0501": "the store cannot be opened or written",
+    "EXW0502": "the store is missing, but its log is there",
+    "EXW0503": "the store is in use by another server",
+    "EXW0504": "the store is another program's file",
+    "EXW0505": "the store was written by another version",
+    "EXW0506": "the store is damaged",
+    # 06: the API
+    "EXW0601": "the API's socket cannot be made",
+    "EXW0602": "a server already listens on the API's socket",
+    "EXW0603": "the API's address cannot be listened on",
+    "EXW0604": "the kernel does not tell a client's namespace",
+    "EXW0605": "the token's file is not safe",
+    "EXW0610": "one object twice in a request",
+    "EXW0611": "the resource already exists",
+    "EXW0612": "the resource does not exist",
+    "EXW0613": "the resource has changed meanwhile",
+    # 07: workloads
+    "EXW0701": "the process has no network namespace of its own",
+    "EXW0702": "the proxy does not listen in the workload's namespace",
+    "EXW0703": "a server is already running",
+    # 08: the proxy
+    "EXW0801": "no Envoy binary",
+    "EXW0802": "the Envoy binary is not one",
+    "EXW0803": "Envoy is too old",
     # 09: the command line and the server
     "EXW0901": "no server is running",
     "EXW0902": "the server is another user's",
@@ -68,6 +93,15 @@ CATALOGUE = {
     "EXW0912": "the object's namespace is not the one of -n",
     "EXW0913": "there is no resource of that name",
     "EXW0914": "no object in what -f names",
+    # 10: the lab and the demo
+    "EXW1001": "the lab needs a tool",
+    "EXW1002": "the lab cannot be built",
+    "EXW1003": "the demo cannot be played",
+    # 11: sealing a command
+    "EXW1101": "only root may seal a command",
+    "EXW1102": "sealing a command needs a tool",
+    "EXW1103": "the command cannot be sealed",
+    "EXW1104": "the working directory is gone",
 }
 """Every code, and what it is about."""
 
@@ -106,7 +140,7 @@ class Problem:
         return f"{where}{self.code} {self.message}"
 
 
-class Problems(Exception):
+class Problems(Exception):  # noqa: N818 - a name of the domain
     """All the problems of one input, at once."""
 
     def __init__(self, problems: list[Problem]) -> None:

@@ -16,12 +16,13 @@ from typing import Any
 from exitway.api.status import Cause, Refusal, invalid
 from exitway.capture.netns import in_netns, pin, unpin
 from exitway.capture.nflog import RefusalLog, Refused
-from exitway.dns.server import Resolver
+from exitway.dns.server import Resolver, open_sockets
 from exitway.dns.synthetic import SyntheticAddresses
 from exitway.envoy.listener import CAPTURE_PORT
 from exitway.names.workload import Workload
 from exitway.proxy.process import Process
 from exitway.resources import kinds
+from exitway.resources.intent import Intent
 from exitway.resources.problem import Problem, Problems
 from exitway.server.program import Member, Publication
 
@@ -123,7 +124,7 @@ class Workloads:
     def _member(self, request: Mapping[str, Any], identity: str) -> Member:
         namespace = request["namespace"]
         causes: list[Cause] = []
-        intents = []
+        intents: list[Intent] = []
         for index, wire in enumerate(request.get("rules", ())):
             try:
                 intents += kinds.read({**wire, "metadata": {**wire["metadata"], "namespace": namespace}}).intents
@@ -141,7 +142,7 @@ class Workloads:
 
     def _serve(self, member: Member, process: Process, request: Mapping[str, Any]) -> Running:
         running = Running(member, process, request)
-        running.resolver = Resolver.open(Path(member.netns), running.addresses)
+        running.resolver = Resolver(in_netns(Path(member.netns), open_sockets), running.addresses)
         running.refusals = RefusalLog.open(
             Path(member.netns),
             lambda refused: self._refused(member, running.addresses.name_of(refused.address), refused),
@@ -159,7 +160,11 @@ class Workloads:
         until = time.monotonic() + READY_SECONDS
         while not await asyncio.to_thread(in_netns, Path(member.netns), _accepts):
             if time.monotonic() > until:
-                raise _refusal("EXW0702", "the proxy does not listen in the workload's namespace", "`exitway status` shows how it is")
+                raise _refusal(
+                    "EXW0702",
+                    "the proxy does not listen in the workload's namespace",
+                    "`exitway status` shows how it is",
+                )
             await asyncio.sleep(0.002)
 
     def _forget(self, identity: str) -> None:

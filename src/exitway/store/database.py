@@ -27,6 +27,9 @@ PRAGMA application_id = %d;
 PRAGMA user_version = %d;
 COMMIT;
 """
+_CONTENTS = """
+SELECT type || '/' || namespace || '/' || name, wire FROM resource ORDER BY type, namespace, name, api_group
+"""
 # WAL with FULL: each commit is flushed before it returns (https://www.sqlite.org/pragma.html#pragma_synchronous).
 # EXCLUSIVE: a second server that opens the file is refused, and the lock goes with the process.
 _PRAGMAS = (
@@ -59,6 +62,22 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def contents(connection: sqlite3.Connection, path: Path) -> tuple[int, list[tuple[str, str]]]:
+    """The revision, and each resource's name (for people) and JSON, in the order of their keys.
+
+    Raises:
+        Problems: the tables are not what they should be.
+    """
+    try:
+        (revision,) = connection.execute("SELECT value FROM revision").fetchone() or (None,)
+        rows = connection.execute(_CONTENTS).fetchall()
+    except sqlite3.Error as error:
+        raise damaged(path, str(error)) from error
+    if not isinstance(revision, int):
+        raise damaged(path, "it has no revision")
+    return revision, rows
 
 
 @contextmanager

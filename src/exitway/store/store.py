@@ -25,7 +25,7 @@ from exitway.resources.problem import Place, Problem, Problems
 from exitway.resources.registry import Registry
 from exitway.resources.resource import Resource
 from exitway.store.change import Change, Commit, Conflict, Delete, Event, EventType, version
-from exitway.store.database import connect, damaged, transaction
+from exitway.store.database import connect, contents, damaged, transaction
 from exitway.store.history import History
 from exitway.store.stamp import deleted, same, stamp
 
@@ -151,17 +151,15 @@ def _row(key: Key) -> tuple[str, str, str, str]:
 
 def _load(connection: sqlite3.Connection, path: Path) -> Registry:
     """Everything that is stored, read as strictly as when it came in."""
-    (revision,) = connection.execute("SELECT value FROM revision").fetchone()
+    revision, rows = contents(connection, path)
     resources, problems = list[Resource](), list[Problem]()
-    for row in connection.execute(
-        "SELECT type, namespace, name, wire FROM resource ORDER BY type, namespace, name, api_group"
-    ):
+    for name, wire in rows:
         try:
-            resources.append(read(json.loads(row[3])))
+            resources.append(read(json.loads(wire)))
         except Problems as found:
-            problems += [problem.at(Place(f"{path} {'/'.join(row[:3])}")) for problem in found.problems]
+            problems += [problem.at(Place(f"{path} {name}")) for problem in found.problems]
         except (ValueError, RecursionError) as error:
-            raise damaged(path, f"{'/'.join(row[:3])} is not JSON") from error
+            raise damaged(path, f"{name} is not JSON") from error
     if problems:
         raise Problems(problems)
     return Registry().changed(resources, revision=revision)

@@ -39,7 +39,7 @@ class DiscoveryServer:
         )
         handler = grpc.stream_stream_rpc_method_handler(self._stream)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {_METHOD: handler}),))
-        path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)  # noqa: ASYNC240 - a socket of a dead server, on a file system in memory
         before = os.umask(0o177)
         try:
             server.add_insecure_port(f"unix:{path}")

@@ -74,8 +74,10 @@ class DeltaStream:
         for name in request.unsubscribe:
             subscription.sent.pop(name, None)
         if known is None or request.subscribe:
-            yield from self._removals(request.type_url, request.subscribe)
-            yield from self._changes(request.type_url)
+            answers = [*self._removals(request.type_url, request.subscribe), *self._changes(request.type_url)]
+            if not answers and known is None and subscription.wildcard and not request.held:
+                answers = [self._response(request.type_url)]  # a proxy that starts waits for an answer, were it an empty one
+            yield from answers
 
     def publish(self, snapshot: Snapshot) -> Iterator[Response]:
         """Take in a new snapshot; yields what the proxy has to be told."""

@@ -1,0 +1,131 @@
+"""What the ruleset refused, as the kernel reports it: packets of an NFLOG group.
+
+Wire format: ``linux/netfilter/nfnetlink.h``, ``nfnetlink_log.h``. Netlink is in the machine's byte order, its packets' fields in the network's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from exitway.capture.netns import in_netns
+from exitway.capture.ruleset import LOG_GROUP
+
+_NETLINK_NETFILTER = 12
+_ULOG_PACKET, _ULOG_CONFIG = 4 << 8 | 0, 4 << 8 | 1
+_ATTRIBUTE_PAYLOAD = 9
+_CONFIG_COMMAND, _CONFIG_MODE, _CONFIG_THRESHOLD = 1, 2, 5
+_COMMAND_BIND, _COPY_PACKET = 1, 2
+_PACKET_BYTES = 128
+_NLM_F_REQUEST, _NLM_F_ACK, _NLMSG_ERROR = 1, 4, 2
+
+_PROTOCOLS = {1: "icmp", 17: "udp", 33: "dccp", 47: "gre", 50: "esp", 58: "icmpv6", 132: "sctp", 136: "udplite"}
+_WITH_PORTS = frozenset({17, 33, 132, 136})
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A packet that did not leave. ``protocol``: its name, or its number; ``port``: the destination's, 0 where there is none."""
+
+    protocol: str
+    address: str
+    port: int
+
+
+class RefusalLog:
+    """Calls ``refused`` with every refusal that the kernel reports, in the running event loop, until closed."""
+
+    def __init__(self, source: socket.socket, refused: Callable[[Refused], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socket = source
+        self._refused = refused
+        self._loop.add_reader(source, self._receive)
+
+    @classmethod
+    def open(cls, netns: Path, refused: Callable[[Refused], None]) -> RefusalLog:
+        """Follow the refusals of a network namespace.
+
+        Raises:
+            OSError: there is none at the path, or it is not ours to watch.
+        """
+        return cls(in_netns(netns, open_socket), refused)
+
+    def close(self) -> None:
+        """Stop."""
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+
+    def _receive(self) -> None:
+        try:
+            datagram = self._socket.recv(1 << 16)
+        except OSError:  # ENOBUFS: we were too slow, and some are lost
+            return
+        for refused in refusals(datagram):
+            self._refused(refused)
+
+
+def open_socket() -> socket.socket:
+    """The group's socket. Call it inside the namespace."""
+    source = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+    try:
+        source.bind((0, 0))
+        _configure(source, _CONFIG_COMMAND, struct.pack("B", _COMMAND_BIND))
+        _configure(source, _CONFIG_MODE, struct.pack(">IBx", _PACKET_BYTES, _COPY_PACKET))
+        _configure(source, _CONFIG_THRESHOLD, struct.pack(">I", 1))  # do not wait for more
+        source.setblocking(False)  # noqa: FBT003  its name
+    except BaseException:
+        source.close()
+        raise
+    return source
+
+
+def _configure(source: socket.socket, kind: int, value: bytes) -> None:
+    attribute = struct.pack("HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+    body = struct.pack(">BBH", socket.AF_UNSPEC, 0, LOG_GROUP) + attribute
+    source.send(struct.pack("IHHII", 16 + len(body), _ULOG_CONFIG, _NLM_F_REQUEST | _NLM_F_ACK, 0, 0) + body)
+    answer = source.recv(4096)
+    while struct.unpack_from("H", answer, 4)[0] != _NLMSG_ERROR:  # a packet, logged as soon as we were bound
+        answer = source.recv(4096)
+    (error,) = struct.unpack_from("i", answer, 16)
+    if error:
+        raise OSError(-error, f"nflog: {os.strerror(-error)}")
+
+
+def refusals(datagram: bytes) -> Iterator[Refused]:
+    """The packets of one netlink datagram."""
+    while len(datagram) >= 16:
+        length, kind = struct.unpack_from("IH", datagram)
+        if kind == _ULOG_PACKET:
+            payload = _attribute(datagram[20:length], _ATTRIBUTE_PAYLOAD)
+            refused = packet(payload) if payload else None
+            if refused:
+                yield refused
+        datagram = datagram[max(16, length + 3 & ~3) :]
+
+
+def packet(payload: bytes) -> Refused | None:
+    """What the first bytes of an IP packet say of it. None: they are not one."""
+    version = payload[0] >> 4
+    if version == 4 and len(payload) >= 20:
+        protocol, address, begin = payload[9], payload[16:20], 4 * (payload[0] & 15)
+    elif version == 6 and len(payload) >= 40:
+        protocol, address, begin = payload[6], payload[24:40], 40
+    else:
+        return None
+    port = int.from_bytes(payload[begin + 2 : begin + 4]) if protocol in _WITH_PORTS else 0
+    return Refused(_PROTOCOLS.get(protocol, str(protocol)), str(ipaddress.ip_address(address)), port)
+
+
+def _attribute(attributes: bytes, wanted: int) -> bytes | None:
+    while len(attributes) >= 4:
+        length, kind = struct.unpack_from("HH", attributes)
+        if kind & 0x7FFF == wanted:
+            return attributes[4:length]
+        attributes = attributes[max(4, length + 3 & ~3) :]
+    return None

@@ -1,0 +1,151 @@
+"""``exitway run``: a command in a sealed namespace.
+
+The namespaces are made while nothing else is waited for; the server is told of them; when its proxy listens inside, the command begins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exitway.capture.job import end_like
+from exitway.capture.sandbox import Sandbox
+from exitway.cli import options
+from exitway.cli.client import Client, Refusal
+from exitway.cli.daemon import ensure_server
+from exitway.resources.problem import Problems
+from exitway.settings import Settings
+
+WORKLOADS = "/exitway/v1/workloads"
+
+_PUBLISH = re.compile(
+    r"(?:(?P<host>localhost|[0-9.]*\.[0-9.]*|\[[0-9a-fA-F:.]+\]):)?(?P<port>[0-9]+)(?::(?P<target>[0-9]+))?"
+)
+
+
+def _labels(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    pairs = [value.partition("=") for value in values]
+    for value, (key, equals, _) in zip(values, pairs, strict=True):
+        if not key or not equals:
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE", ctx, param)
+    return {key: content for key, _, content in pairs}
+
+
+def _publications(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> list[dict[str, Any]]:
+    """As the API wants them."""
+    publications = []
+    for value in values:
+        match = _PUBLISH.fullmatch(value)
+        ports = [int(match[name] or match["port"]) for name in ("port", "target")] if match else []
+        if not match or not all(0 < port < 65536 for port in ports):
+            text = f"{value!r} is not [HOST:]PORT[:PORT], with HOST an address and ports from 1 to 65535"
+            raise click.BadParameter(text, ctx, param)
+        host = (match["host"] or "localhost").strip("[]")
+        address = "127.0.0.1" if host == "localhost" else host
+        publications.append({"address": address, "port": ports[0], "target": ports[1]})
+    return publications
+
+
+@click.command("run", context_settings={"allow_interspersed_args": False})
+@options.namespace
+@click.option("--name", metavar="NAME", help="The workload's name; by default the command's, with a suffix of its own.")
+@click.option(
+    "-l",
+    "--label",
+    "labels",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_labels,
+    help="A label that rules may select by. May be repeated.",
+)
+@click.option(
+    "-p",
+    "--publish",
+    metavar="[HOST:]PORT[:PORT]",
+    multiple=True,
+    callback=_publications,
+    help="Make a port of the program reachable at this machine's 127.0.0.1 (or HOST). May be repeated.",
+)
+@click.option(
+    "-f",
+    "--filename",
+    "filenames",
+    metavar="FILE|DIR",
+    multiple=True,
+    type=click.Path(),
+    help="Rules for this one run, next to those of its namespace. May be repeated.",
+)
+@options.server
+@click.argument("command", metavar="[--] COMMAND [ARGUMENTS]...", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(
+    namespace: str | None,
+    name: str | None,
+    labels: dict[str, str],
+    publish: list[dict[str, Any]],
+    filenames: tuple[str, ...],
+    server: Path | None,
+    command: tuple[str, ...],
+) -> None:
+    """Run a command that reaches only what rules let it reach, and end with its exit code.
+
+    \b
+    exitway run -- curl http://httpbin.org/headers
+    exitway run -n shop -l app=checkout -p 8080 -- java EgressHttpbin.java
+    exitway run -f egress_httpbin.yml -- curl http://httpbin.org/headers
+
+    It sees this machine's files, but no network: only a proxy that answers for it. UDP, ICMP and whatever else is not TCP is refused.
+    Where no server runs, one is started, and ends a moment after the last such command.
+    """  # noqa: D301 - \b keeps click from filling the paragraph
+    settings = Settings.from_environment()
+    documents = _read(filenames, namespace)
+    if server is None:
+        ensure_server(settings)
+    workload = {
+        "namespace": namespace or options.DEFAULT_NAMESPACE,
+        "name": name or _name(command[0]),
+        "labels": labels,
+        "rules": [document.wire for document in documents],
+        "publish": publish,
+    }
+    hidden = [settings.runtime_dir, settings.state_dir]
+    with contextlib.closing(Sandbox(f"{workload['namespace']}/{workload['name']}", hidden)) as sandbox:
+        sandbox.ready()
+        _announce(Client(settings, server), {**workload, "pid": sandbox.pid}, documents)
+        code = sandbox.execute(command)
+    end_like(code)
+
+
+def _read(filenames: Sequence[str], namespace: str | None) -> Sequence[Any]:
+    if not filenames:
+        return ()
+    from exitway.cli.input import read_all
+
+    documents, problems = read_all(filenames, namespace)
+    if problems:
+        raise Problems(problems)
+    return documents
+
+
+def _name(program: str) -> str:
+    """The program's name as a name of Kubernetes (RFC 1123 label), with a suffix that tells several runs apart."""
+    stem = re.sub(r"[^a-z0-9]+", "-", Path(program).name.lower()).strip("-")[:40].strip("-")
+    return f"{stem or 'run'}-{os.urandom(3).hex()}"
+
+
+def _announce(client: Client, workload: dict[str, Any], documents: Sequence[Any]) -> None:
+    """Returns when the proxy listens inside. What the server has against it is said at its place in the files."""
+    try:
+        client.request("POST", WORKLOADS, workload)
+    except Refusal as refusal:
+        raise Problems(
+            [
+                problem if index is None else problem.at(documents[index].place(problem.field))
+                for index, problem in refusal.causes or [(None, problem) for problem in refusal.problems]
+            ]
+        ) from None

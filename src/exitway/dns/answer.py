@@ -1,0 +1,98 @@
+"""Answers to a workload's DNS queries. Pure, and closed: nothing is ever asked of anyone, so no query carries anything out.
+
+    query                                   answer
+    A, AAAA of a host name                  its synthetic address
+    A, AAAA of localhost, *.localhost       loopback (RFC 6761, section 6.3)
+    any other type of a host name           no data: programs go on with A and AAAA
+    PTR of a synthetic or loopback address  the name
+    anything else                           there is no such name
+
+That a name has an address here does not mean that it exists, nor that it may be reached: the proxy finds out when it is dialled.
+"""
+
+from __future__ import annotations
+
+import re
+
+import dns.edns
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.opcode
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.reversename
+import dns.rrset
+
+from exitway.dns.synthetic import Synthetic, SyntheticAddresses
+from exitway.names.host import is_label
+
+TTL_SECONDS = 60
+_LOOPBACK = Synthetic("127.0.0.1", "::1")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+"""A last label of which a URL parser makes an IPv4 address (https://url.spec.whatwg.org/#ends-in-a-number-checker): no name ends so."""
+_REVERSE = (dns.name.from_text("in-addr.arpa"), dns.name.from_text("ip6.arpa"))
+_PAYLOAD_BYTES = 1232
+
+
+def answer(query: bytes, addresses: SyntheticAddresses) -> bytes | None:
+    """The answer to one query, without the length that TCP puts before it. None: say nothing, it is not a query."""
+    if len(query) < 12 or query[2] & 0x80:
+        return None
+    try:
+        message = dns.message.from_wire(query)
+        response = dns.message.make_response(message, recursion_available=True, our_payload=_PAYLOAD_BYTES)
+    except dns.exception.DNSException:
+        return query[:2] + bytes([0x80 | query[2] & 0x79, 0x80 | dns.rcode.FORMERR, *[0] * 8])
+    response.set_rcode(_fill(response, message, addresses))
+    if not response.answer and response.rcode() in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+        response.authority.append(_authority())
+    return response.to_wire()
+
+
+def _fill(response: dns.message.Message, query: dns.message.Message, addresses: SyntheticAddresses) -> dns.rcode.Rcode:
+    if query.opcode() != dns.opcode.QUERY:
+        return dns.rcode.NOTIMP
+    if query.edns > 0:
+        return dns.rcode.BADVERS
+    if len(query.question) != 1:
+        return dns.rcode.FORMERR
+    question = query.question[0]
+    if question.rdclass != dns.rdataclass.IN:
+        return dns.rcode.REFUSED
+    if question.name.is_subdomain(_REVERSE[0]) or question.name.is_subdomain(_REVERSE[1]):
+        name = _name_at(question.name, addresses)
+        if name and question.rdtype == dns.rdatatype.PTR:
+            response.answer.append(dns.rrset.from_text(question.name, TTL_SECONDS, "IN", "PTR", f"{name}."))
+        return dns.rcode.NOERROR if name else dns.rcode.NXDOMAIN
+    found = _addresses(question.name.to_text(omit_final_dot=True).lower(), addresses)
+    if found is None:
+        return dns.rcode.NXDOMAIN
+    if question.rdtype == dns.rdatatype.A:
+        response.answer.append(dns.rrset.from_text(question.name, TTL_SECONDS, "IN", "A", found.ipv4))
+    elif question.rdtype == dns.rdatatype.AAAA:
+        response.answer.append(dns.rrset.from_text(question.name, TTL_SECONDS, "IN", "AAAA", found.ipv6))
+    return dns.rcode.NOERROR
+
+
+def _addresses(name: str, addresses: SyntheticAddresses) -> Synthetic | None:
+    labels = name.split(".")
+    if not all(map(is_label, labels)) or _NUMBER.fullmatch(labels[-1]):
+        return None
+    return _LOOPBACK if labels[-1] == "localhost" else addresses.address_of(name)
+
+
+def _name_at(reverse: dns.name.Name, addresses: SyntheticAddresses) -> str | None:
+    try:
+        address = dns.reversename.to_address(reverse)
+    except (dns.exception.DNSException, ValueError):
+        return None
+    return "localhost" if address in _LOOPBACK else addresses.name_of(address)
+
+
+def _authority() -> dns.rrset.RRset:
+    """How long the denial may be remembered (RFC 2308). Ours is the root: there is no zone but this one."""
+    numbers = f"1 {TTL_SECONDS} {TTL_SECONDS} {TTL_SECONDS} {TTL_SECONDS}"
+    return dns.rrset.from_text(".", TTL_SECONDS, "IN", "SOA", f"exitway.invalid. nobody.invalid. {numbers}")

@@ -1,0 +1,101 @@
+"""A server of the test's own, in the lab, and the commands as a user types them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from exitway.cli.client import Client
+from exitway.lab.lab import Lab
+from exitway.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+@dataclass
+class Exitway:
+    """Commands run against one server. ``directory`` holds what it needs, and vanishes with the test."""
+
+    directory: Path
+
+    @property
+    def environment(self):
+        return os.environ | {
+            "EXITWAY_RUNTIME_DIR": str(self.directory / "run"),
+            "EXITWAY_STATE_DIR": str(self.directory / "state"),
+        }
+
+    @property
+    def settings(self):
+        return Settings.from_environment(self.environment)
+
+    def __call__(self, *arguments, check=True, **options):
+        """Run ``exitway ARGUMENTS``; its stdout, without the last newline."""
+        result = self.result(*arguments, **options)
+        assert not check or result.returncode == 0, result.stdout + result.stderr
+        return result.stdout.rstrip("\n")
+
+    def result(self, *arguments, **options):
+        return subprocess.run(command(*arguments), env=self.environment, capture_output=True, text=True, timeout=60, check=False, **options)
+
+    def start(self, *arguments, **options):
+        """The same in the background, with pipes."""
+        options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True} | options
+        return subprocess.Popen(command(*arguments), env=self.environment, **options)
+
+    def request(self, method, path, body=None):
+        return Client(self.settings).request(method, path, body)
+
+    def status(self):
+        return self.request("GET", "/exitway/v1/status")
+
+    def flows(self):
+        """What the flow log holds, oldest first."""
+        log = self.settings.flow_log
+        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    def flow(self, **wanted):
+        """The first flow with these fields; waits for it."""
+        return eventually(lambda: next((flow for flow in self.flows() if wanted.items() <= flow.items()), None))
+
+    def down(self):
+        self.result("down")
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "exitway", *map(str, arguments)]
+
+
+def eventually(question, seconds=10.0):
+    """The first true answer."""
+    until = time.monotonic() + seconds
+    while not (answer := question()):
+        assert time.monotonic() < until, "it did not come to pass"
+        time.sleep(0.01)
+    return answer
+
+
+@pytest.fixture
+def exitway(lab: Lab) -> Iterator[Exitway]:
+    """Commands without a server running; whatever server they start is stopped at the end."""
+    directory = Path(tempfile.mkdtemp(prefix="exitway-"))  # short: a Unix socket's path is limited
+    one = Exitway(directory)
+    yield one
+    one.down()
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def server(exitway: Exitway) -> Exitway:
+    """Commands with `exitway up` done."""
+    exitway("up")
+    return exitway

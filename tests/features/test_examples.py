@@ -1,0 +1,18 @@
+"""Every example is a rule that can be created as it stands."""
+
+from pathlib import Path
+
+import pytest
+
+from exitway.lab.story import examples
+from exitway.resources import kinds
+from exitway.resources.document import read_documents
+
+FILES = sorted(examples().glob("*.yml"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_an_example_is_read_without_problems(file: Path) -> None:
+    found = [kinds.read(document.wire) for document in read_documents(file.read_bytes(), file.name)]
+    assert found
+    assert all(resource.intents for resource in found)

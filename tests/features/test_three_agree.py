@@ -1,0 +1,124 @@
+"""decide = simulate = the running Envoy, on generated rules and calls."""
+
+import json
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exitway.names.call import Call, Sort
+from exitway.names.workload import Workload
+from exitway.policy.compile import compile_policy
+from exitway.policy.decide import decide
+from exitway.resources import kinds
+from tests.features.conftest import eventually
+from tests.intents import ADDRESSES, DOTTED, NAMES, NETWORKS, NUMBERS
+
+pytestmark = pytest.mark.lab
+
+CALLER = """
+import json, socket, ssl, sys
+for line in sys.stdin:
+    for sort, name, address, port in json.loads(line):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family) as connection:
+            connection.settimeout(5)
+            connection.connect((address, port))
+            try:
+                if sort == "tls":
+                    context = ssl._create_unverified_context()
+                    context.wrap_socket(connection, server_hostname=name)
+                elif sort == "http":
+                    connection.sendall(f"GET / HTTP/1.1\\r\\nHost: {name}\\r\\nConnection: close\\r\\n\\r\\n".encode())
+                else:
+                    connection.sendall(b"\\x00\\x01\\x02 neither TLS nor HTTP")
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):
+                    pass
+            except OSError:
+                pass
+    print("done", flush=True)
+"""
+
+RULE = st.builds(
+    lambda to, action: {"action": action, "to": [to]},
+    st.one_of(
+        st.builds(
+            lambda hosts, number, protocol: {"hosts": hosts, "ports": [{"number": number, "protocol": protocol}]},
+            st.lists(DOTTED, min_size=1, max_size=3, unique=True),
+            NUMBERS,
+            st.sampled_from(["HTTP", "TLS"]),
+        ),
+        st.builds(
+            lambda cidrs, number: {"cidrs": cidrs, "ports": [{"number": number, "protocol": "TCP"}]},
+            st.lists(NETWORKS, min_size=1, max_size=2, unique=True),
+            NUMBERS,
+        ),
+    ),
+    st.sampled_from(["ALLOW", "ALLOW", "DENY"]),
+)
+CALLS = st.lists(st.tuples(st.sampled_from(["http", "tls", "tcp"]), NAMES, ADDRESSES, NUMBERS), min_size=4, max_size=10, unique=True)
+
+
+def test_policy_and_running_proxy_decide_alike(server):
+    caller = server.start("run", "-n", "shop", "--", sys.executable, "-c", CALLER)
+    log = server.settings.runtime_dir / "access.log"
+
+    @given(st.lists(RULE, min_size=1, max_size=5), CALLS)
+    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    def agree(specs, calls):
+        rules = [wire(f"r{number}", spec) for number, spec in enumerate(specs)]
+        replace_all(server, rules)
+        policy = compile_policy([i for rule in rules for i in kinds.read(rule).intents], Workload("shop", "x"), datetime.now(UTC))
+        start = log.stat().st_size if log.exists() else 0
+        caller.stdin.write(json.dumps(calls) + "\n")
+        caller.stdin.flush()
+        assert caller.stdout.readline() == "done\n"
+        seen = eventually(lambda: lines_of(log, start, len(calls)))
+        for sort, name, address, port in calls:
+            expected = decide(policy, Call(Sort(sort), port, name="" if sort == "tcp" else name, address=address))
+            entry = next(entry for entry in seen if is_of(entry, sort, name, address, port))
+            assert done(entry) == expected.allowed, (expected, entry)
+
+    agree()
+    caller.stdin.close()
+    assert caller.wait(10) == 0
+
+
+def wire(name, spec):
+    return {"apiVersion": "exitway.dev/v1", "kind": "EgressRule", "metadata": {"name": name, "namespace": "shop"}, "spec": spec}
+
+
+def replace_all(server, rules):
+    path = "/apis/exitway.dev/v1/namespaces/shop/egressrules"
+    names = {rule["metadata"]["name"] for rule in rules}
+    gone = [item for item in server.request("GET", path)["items"] if item["metadata"]["name"] not in names]
+    for verb, objects in (("delete", gone), ("apply", rules)):
+        if objects:
+            answer = server.request("POST", "/exitway/v1/changes", {"verb": verb, "objects": objects, "wait": True})
+            assert not answer["unacknowledged"]
+
+
+def lines_of(log, start, count):
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = [json.loads(line) for line in file if line.endswith(b"\n")]
+    return lines if len(lines) >= count else None
+
+
+def is_of(entry, sort, name, address, port):
+    dialled = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    if entry["destination"] != dialled:
+        return False
+    return {"http": entry["authority"] == name, "tls": entry["sni"] == name, "tcp": not entry["authority"] and not entry["sni"]}[sort] or (
+        entry["chain"] in ("tcp", "deny") and sort == "http" and not entry["authority"] and not entry["sni"]
+    )
+
+
+def done(entry):
+    """What Envoy did: by the filter chain, and for HTTP by its answer."""
+    if entry["chain"] == "http":
+        return not (entry["decision"] or "").startswith("deny")
+    return entry["chain"] != "deny"

@@ -1,0 +1,126 @@
+"""Istio's own cases (``egress_rules_test.go`` of 0.7.1), told to the one who adds the rule; and whose rules meet whose."""
+
+import pytest
+
+from exitway.names.workload import SYSTEM_NAMESPACE
+from exitway.resources.conflicts import conflicts
+from exitway.resources.kinds import read
+from exitway.resources.registry import Registry
+from tests.resources.wire import exitway, istio, to
+
+
+def added_one_by_one(*wires):
+    """What is said to each rule that is added; one that conflicts is not taken."""
+    registry, said = Registry(), []
+    for wire in wires:
+        resource = read(wire)
+        found = conflicts(registry, resource)
+        said.append([(problem.code, problem.field, problem.message) for problem in found])
+        if not found:
+            registry = registry.changed([resource], revision=registry.revision + 1)
+    return said
+
+
+def on_domain(rule, other, domain):
+    message = f'rule "egress-rule/{rule}" conflicts with rule "egress-rule/{other}" on domain {domain}, is rejected'
+    return ("EXW0401", "spec.destination.service", message)
+
+
+def on_port(rule, others, index, port, protocols):
+    message = (
+        f"rule egress-rule/{rule} is rejected since it conflicts rules [{others}] on port {port}, protocol {protocols}"
+    )
+    return ("EXW0402", f"spec.ports[{index}].port", message)
+
+
+CNN1 = istio("*cnn.com", "80/http", "443/https", name="cnn1")
+CNN2 = istio("*cnn.com", "80/http", "443/https", name="cnn2")
+RULE1 = istio("10.10.10.10", "80/http", "1000/tcp", name="rule1")
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ([CNN1, istio("*bbc.com", "80/http", "443/https", name="bbc")], [[], []]),
+        ([CNN1, CNN2], [[], [on_domain("shop/cnn2", "shop/cnn1", "*cnn.com")]]),
+        (
+            [CNN1, istio("*CNN.com", "8080/http", "8081/https", name="cnn2")],
+            [[], [on_domain("shop/cnn2", "shop/cnn1", "*cnn.com")]],
+        ),
+        (
+            [CNN1, CNN2, istio("*cnn.com", "80/http", "443/https", name="cnn3")],
+            [[], [on_domain("shop/cnn2", "shop/cnn1", "*cnn.com")], [on_domain("shop/cnn3", "shop/cnn1", "*cnn.com")]],
+        ),
+        ([RULE1, istio("10.10.10.11", "80/http2", "1000/tcp", name="rule2")], [[], []]),
+        (
+            [RULE1, istio("10.10.10.11", "80/http2", "1000/mongo", name="rule2")],
+            [[], [on_port("shop/rule2", "egress-rule/shop/rule1", 1, 1000, "Mongo vs. protocol TCP")]],
+        ),
+        (
+            [RULE1, istio("10.10.10.11", "80/mongo", "1000/tcp", name="rule2")],
+            [[], [on_port("shop/rule2", "egress-rule/shop/rule1", 0, 80, "Mongo vs. protocol HTTP")]],
+        ),
+        (
+            [
+                RULE1,
+                istio("10.10.10.9", "80/grpc", name="rule0"),
+                istio("10.10.10.10", "80/tcp", "1000/http", name="rule2"),
+            ],
+            [
+                [],
+                [],
+                [
+                    on_domain("shop/rule2", "shop/rule1", "10.10.10.10"),
+                    on_port(
+                        "shop/rule2", "egress-rule/shop/rule0 egress-rule/shop/rule1", 0, 80, "TCP vs. protocol HTTP"
+                    ),
+                    on_port("shop/rule2", "egress-rule/shop/rule1", 1, 1000, "HTTP vs. protocol TCP"),
+                ],
+            ],
+        ),
+        ([CNN1, istio("www.cnn.com", "80/http", name="www")], [[], []]),
+        ([CNN1, istio("*cnn.com", "80/tcp", namespace="billing")], [[], []]),
+        (
+            [CNN1, istio("*cnn.com", "81/http", name="all", namespace=SYSTEM_NAMESPACE)],
+            [[], [on_domain(f"{SYSTEM_NAMESPACE}/all", "shop/cnn1", "*cnn.com")]],
+        ),
+        (
+            [
+                istio("*cnn.com", "80/tcp", name="all", namespace=SYSTEM_NAMESPACE),
+                istio("*bbc.com", "80/http", name="bbc"),
+            ],
+            [[], [on_port("shop/bbc", f"egress-rule/{SYSTEM_NAMESPACE}/all", 0, 80, "HTTP vs. protocol TCP")]],
+        ),
+        ([CNN1, exitway(to("a.example", "80/TCP")), exitway(to("a.example", "443/TCP"), name="other")], [[], [], []]),
+    ],
+)
+def test_a_rule_that_conflicts_is_told_with_whom(rules, said):
+    assert added_one_by_one(*rules) == said
+
+
+def test_a_rule_may_replace_itself_and_take_what_was_given_up():
+    registry = Registry().changed([read(CNN1)], revision=1)
+    changed = read(istio("*cnn.com", "80/tcp", name="cnn1"))
+    assert conflicts(registry, changed) == []
+    registry = registry.changed([changed], revision=2)
+    assert conflicts(registry, read(istio("*bbc.com", "443/tcp", "80/tcp", name="bbc"))) == []
+    registry = registry.changed(deleted=[changed.key], revision=3)
+    assert conflicts(registry, read(CNN2)) == []
+
+
+def test_rules_that_are_added_together_are_each_told():
+    both = [read(CNN1), read(CNN2)]
+    registry = Registry().changed(both, revision=1)
+    assert [[problem.code for problem in conflicts(registry, resource)] for resource in both] == [
+        ["EXW0401"],
+        ["EXW0401"],
+    ]
+
+
+def test_of_many_owners_the_first_are_named():
+    rules = [read(istio(f"h{i:03}.example", "80/http", name=f"r{i:03}")) for i in range(100)]
+    (problem,) = conflicts(Registry().changed(rules, revision=1), read(istio("x.example", "80/tcp")))
+    assert (
+        "[egress-rule/shop/r000 egress-rule/shop/r001 egress-rule/shop/r002 egress-rule/shop/r003 egress-rule/shop/r004 and 95 more]"
+        in problem.message
+    )
