@@ -41,7 +41,7 @@ def measure_case(workloads: int, hosts: int, repeats: int) -> tuple[list[float],
             path = RUN / "extra.json"
             path.write_text(json.dumps(extra))
             remove = f"{server.command} delete egressrule extra --namespace {NAMESPACE} || true"
-            create = [server.command, "create", "--file", str(path), "--namespace", NAMESPACE]
+            create = [server.command, "create", "-f", str(path), "--namespace", NAMESPACE]
             whole = hyperfine(create, repeats, remove)
             server.change("delete", extra)
             return whole, [create_once(server, extra) for _ in range(repeats)]

@@ -107,7 +107,7 @@ class ExitwayRun(Contender):
         before = all_pids()
         self.server.up()
         self.pids = all_pids() - before
-        self.prefix = self.server.run("--file", str(RULES))
+        self.prefix = self.server.run("-f", str(RULES))
 
     def stop(self) -> None:
         self.server.down()

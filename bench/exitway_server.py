@@ -51,16 +51,22 @@ class Exitway:
         self.command = find("exitway") or "exitway"
 
     def up(self) -> None:
+        self.gone()
         subprocess.run(["rm", "-rf", str(RUNTIME), str(STATE)], check=True)
         self.call("up", prefix=tuple(on(PROXY_CORE)))
 
     def down(self) -> None:
         """Also where it did not start."""
         subprocess.run([self.command, "down"], capture_output=True, check=False)
-        deadline = time.monotonic() + 5
+        self.gone()
+
+    @staticmethod
+    def gone() -> None:
+        """Return when no server's Envoy runs any more, also not that of an `exitway run` which brought its own."""
+        deadline = time.monotonic() + 10
         while any(command_of(pid) == "envoy" for pid in all_pids()):
             if time.monotonic() > deadline:
-                raise RuntimeError("Envoy outlives `exitway down`")
+                raise RuntimeError("an Envoy outlives its server")
             time.sleep(0.02)
 
     def run(self, *options: str) -> list[str]:
@@ -69,7 +75,7 @@ class Exitway:
 
     def create(self, resources: list[dict[str, Any]], path: Path = RULES) -> None:
         path.write_text("\n---\n".join(map(json.dumps, resources)))
-        self.call("create", "--file", str(path), "--namespace", NAMESPACE)
+        self.call("create", "-f", str(path), "--namespace", NAMESPACE)
 
     def change(self, verb: str, resource: dict[str, Any]) -> float:
         """Seconds from request to answer on the API socket: every proxy has acknowledged it."""

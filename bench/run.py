@@ -72,8 +72,8 @@ def parts(options: argparse.Namespace, failures: list[str]) -> dict:
     measures = {
         "traffic": lambda: traffic.measure(present, options.rounds, options.seconds),
         "startup": lambda: startup.measure(2, 3 * options.rounds),
-        "changes": lambda: changes.measure(4 * options.rounds),
-        "memory": lambda: memory.measure(max(1, options.rounds // 2)),
+        "changes": lambda: changes.measure(3 * options.rounds),
+        "memory": lambda: memory.measure((options.rounds + 1) // 2),
     }
     return {part: measures[part] for part in options.only}
 

@@ -20,28 +20,35 @@ def measure(passes: int, runs: int) -> tuple[Times, list[str]]:
     times: Times = {}
     failures: dict[str, str] = {}
     server = Exitway()
-    run_true = [*server.run(), "true"]
     prefixes = {name: prefix for name, (prefix, allows) in peers().items() if proven(name, prefix, allows, failures)}
     for _ in range(passes):
         take(times, failures, "true", ["true"], runs)
         for name, prefix in prefixes.items():
             take(times, failures, name, [*prefix, "true"], runs)
-        take(times, failures, "exitway run -- true, no server running", run_true, max(2, runs // 3), NO_SERVER)
+        take(
+            times,
+            failures,
+            "exitway run -- true, no server running",
+            [*server.run(), "true"],
+            max(2, runs // 3),
+            NO_SERVER,
+        )
         try:
-            server.up()
-            take(times, failures, "exitway run -- true, with `exitway up`", run_true, runs)
-            take(
-                times,
-                failures,
-                "exitway get egressrules, with `exitway up`",
-                [server.command, "get", "egressrules"],
-                runs,
-            )
+            with_server(server, times, failures, runs)
         except (RuntimeError, OSError) as error:
-            failures["up"] = f"exitway up: {error}"
-        finally:
-            server.down()
+            failures["up"] = f"with `exitway up`: {error}"
     return times, list(failures.values())
+
+
+def with_server(server: Exitway, times: Times, failures: dict[str, str], runs: int) -> None:
+    try:
+        server.up()
+        take(times, failures, "exitway run -- true, with `exitway up`", [*server.run(), "true"], runs)
+        take(
+            times, failures, "exitway get egressrules, with `exitway up`", [server.command, "get", "egressrules"], runs
+        )
+    finally:
+        server.down()
 
 
 def peers() -> dict[str, tuple[list[str], bool]]:

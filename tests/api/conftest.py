@@ -65,9 +65,13 @@ class Api:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         connection = connection or self.connection()
         try:
-            connection.request(method, path, content, {"content-type": content_type, **sent} if body is not None else sent)
+            connection.request(
+                method, path, content, {"content-type": content_type, **sent} if body is not None else sent
+            )
             response = connection.getresponse()
-            return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+            return Answer(
+                response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+            )
         finally:
             connection.close()
 

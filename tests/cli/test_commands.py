@@ -7,6 +7,7 @@ import re
 
 import pytest
 import yaml
+
 from tests.cli.rules import HTTPBIN, STRIPE
 
 HEADER = "NAME                  KIND                                      NAMESPACE"

@@ -9,10 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from tests.cli.rules import HTTPBIN
 
 from exitway import __version__
 from exitway.cli.main import COMMANDS
+from tests.cli.rules import HTTPBIN
 
 EXITWAY = [sys.executable, "-m", "exitway"]
 

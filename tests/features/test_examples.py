@@ -13,6 +13,7 @@ FILES = sorted(examples().glob("*.yml"))
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_an_example_is_read_without_problems(file: Path) -> None:
-    found = [kinds.read(document.wire) for document in read_documents(file.read_bytes(), file.name)]
+    documents = read_documents(file.read_bytes(), file.name)
+    found = [kinds.read({**one.wire, "metadata": {"namespace": "shop", **one.wire["metadata"]}}) for one in documents]
     assert found
     assert all(resource.intents for resource in found)

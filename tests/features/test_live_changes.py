@@ -2,6 +2,8 @@
 
 import json
 import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -22,33 +24,36 @@ for line in sys.stdin:
 """
 
 
+@contextmanager
+def asking(server, *options):
+    """A program that asks once each time it is told to, always on the one connection; says the status, and whether it is still that one."""
+    with server.start("run", *options, "--", sys.executable, "-c", KEEPS_ALIVE) as program:
+
+        def ask():
+            program.stdin.write("\n")
+            program.stdin.flush()
+            return program.stdout.readline().strip()
+
+        yield ask
+
+
 def test_a_rule_takes_effect_on_the_next_request_of_a_connection_that_is_there(server):
-    program = server.start("run", "-n", "istioegress", "--", sys.executable, "-c", KEEPS_ALIVE)
-
-    def ask():
-        program.stdin.write("\n")
-        program.stdin.flush()
-        return program.stdout.readline().strip()
-
-    assert ask() == "404 True"
-    server("create", "-f", EXAMPLES / "egress_httpbin.yml", "-n", "istioegress")
-    assert ask() == "200 True"
-    server("delete", "egressrule", "httpbin-egress-rule", "-n", "istioegress")
-    assert ask() == "404 True"
-    program.stdin.close()
-    assert program.wait(10) == 0
+    with asking(server, "-n", "istioegress") as ask:
+        assert ask() == "404 True"
+        server("create", "-f", EXAMPLES / "egress_httpbin.yml", "-n", "istioegress")
+        assert ask() == "200 True"
+        server("delete", "egressrule", "httpbin-egress-rule", "-n", "istioegress")
+        assert ask() == "404 True"
 
 
 def test_rules_of_a_run_end_with_it_and_hold_for_nobody_else(server):
     fetch = ["--", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://httpbin.org/"]
     assert server("run", "-f", EXAMPLES / "egress_httpbin.yml", *fetch) == "200"
     assert server("run", *fetch) == "404"
-    assert server("get", "egressrules") in ("", "No resources found.")
+    assert "httpbin" not in server("get", "egressrules")
 
 
 def test_a_rule_that_expires_is_as_if_absent(server):
-    from datetime import UTC, datetime, timedelta
-
     soon = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
     rule = {
         "apiVersion": "exitway.dev/v1",
@@ -56,14 +61,10 @@ def test_a_rule_that_expires_is_as_if_absent(server):
         "metadata": {"name": "brief"},
         "spec": {"expires": soon, "to": [{"hosts": ["httpbin.org"], "ports": [{"number": 80, "protocol": "HTTP"}]}]},
     }
-    assert server.result("create", "-f", "-", input=json.dumps(rule)).returncode == 0
-    program = server.start("run", "--", sys.executable, "-c", KEEPS_ALIVE)
-    codes = []
-    while not codes or codes[-1] == "200 True":
-        program.stdin.write("\n")
-        program.stdin.flush()
-        codes.append(program.stdout.readline().strip())
-    assert codes[0] == "200 True"
-    assert codes[-1] == "404 True"
-    program.stdin.close()
-    program.wait(10)
+    server("create", "-f", "-", input=json.dumps(rule))
+    with asking(server) as ask:
+        answers = [ask()]
+        while answers[-1] == "200 True":
+            answers.append(ask())
+    assert answers[0] == "200 True"
+    assert answers[-1] == "404 True"

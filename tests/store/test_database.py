@@ -5,12 +5,12 @@ import sqlite3
 import stat
 
 import pytest
-from tests.rules import rule
 
 from exitway.resources.kinds import read
 from exitway.resources.problem import Problems
 from exitway.store.change import Put
 from exitway.store.store import Store
+from tests.rules import rule
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import sqlite3
 from datetime import UTC, datetime
 
 import pytest
-from tests.rules import rule
 
 from exitway.resources.kinds import read
 from exitway.store.change import Conflict, Delete, Gone, Put, Unavailable, metadata, version
 from exitway.store.store import Store
+from tests.rules import rule
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 

@@ -13,6 +13,7 @@ import binascii
 import hmac
 import ipaddress
 import os
+import re
 import secrets
 import stat
 from pathlib import Path
@@ -22,6 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exitway.api.status import failure
 from exitway.resources.problem import Problem, Problems
+
+_HOST = re.compile(r"(?:\[([^]]*)\]|([^:]*))(?::\d*)?\Z", re.ASCII)
 
 
 def token(path: Path) -> str:
@@ -70,7 +73,8 @@ class Guard:
 
 def is_local(host: str) -> bool:
     """Whether a Host header (``name``, ``name:port``, ``[address]:port``) is an IP literal or ``localhost``."""
-    name = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    match = _HOST.match(host)
+    name = (match[1] or match[2]) if match else ""
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -13,20 +13,22 @@ import fcntl
 import os
 import socket
 import stat
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
+from exitway.api.ending import Ending
 from exitway.api.guard import Guard
 from exitway.api.peer import PeerChecked, network_namespace
 from exitway.resources.problem import Problem, Problems
 
 GRACE_SECONDS = 5
 """How long requests may go on after the stop."""
+_ADDRESS = "give a free address, such as 127.0.0.1:8001"
 
 
 @contextmanager
@@ -57,23 +59,21 @@ def tcp_socket(address: str) -> socket.socket:
         Problems: the address is not one, or is taken.
     """
     host, _, port = address.rpartition(":")
+    if not port.isdecimal() or int(port[:6]) > 65535:
+        raise _problem("EXW0603", f"cannot listen at {address}: it is not of the form host:port", _ADDRESS)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         # Without a host (":8001") it would be every address of the machine; that has to be said (0.0.0.0).
-        family, _, _, _, bound = socket.getaddrinfo(
-            host.strip("[]") or "127.0.0.1", int(port), type=socket.SOCK_STREAM
-        )[0]
-        return socket.create_server(bound[:2], family=family)
-    except (OSError, OverflowError, UnicodeError, ValueError) as error:
-        raise _problem(
-            "EXW0603", f"cannot listen at {address}: {error}", "give a free address, such as 127.0.0.1:8001"
-        ) from error
+        return socket.create_server((host.strip("[]") or "127.0.0.1", int(port)), family=family)
+    except (OSError, UnicodeError) as error:
+        raise _problem("EXW0603", f"cannot listen at {address}: {error}", _ADDRESS) from error
 
 
 async def serve(
     app: ASGIApp, unix: socket.socket, stop: asyncio.Event, *, tcp: socket.socket | None = None, secret: str = ""
 ) -> None:
     """Answer requests until ``stop`` is set: then watches end, and other requests have :data:`GRACE_SECONDS`. ``tcp`` asks for ``secret``."""
-    app = _ending(app, stop)
+    app = Ending(app, stop)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_run(uvicorn.Config(app, http=PeerChecked, **_CONFIG), unix, stop))
         if tcp is not None:
@@ -109,40 +109,6 @@ async def _run(config: uvicorn.Config, listener: socket.socket, stop: asyncio.Ev
         ending = tasks.create_task(end())
         await server.serve(sockets=[listener])
         ending.cancel()
-
-
-def _ending(app: ASGIApp, stop: asyncio.Event) -> ASGIApp:
-    """The same application; once ``stop`` is set, it is told of a request already read that the client is gone, which ends a watch."""
-
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        read = False
-
-        async def receive_or_stop() -> Message:
-            nonlocal read
-            if read:
-                return await _first(receive(), _disconnect(stop))
-            message = await receive()
-            read = not message.get("more_body", False)
-            return message
-
-        await app(scope, receive_or_stop, send)
-
-    return wrapped
-
-
-async def _disconnect(stop: asyncio.Event) -> Message:
-    await stop.wait()
-    return {"type": "http.disconnect"}
-
-
-async def _first(one: Awaitable[Message], other: Coroutine[Any, Any, Message]) -> Message:
-    both = {asyncio.ensure_future(one), asyncio.ensure_future(other)}
-    try:
-        done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        return done.pop().result()
-    finally:
-        for future in both:
-            future.cancel()
 
 
 def _lock(path: Path) -> int:

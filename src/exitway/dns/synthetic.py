@@ -55,9 +55,6 @@ class SyntheticAddresses:
         self._numbers.move_to_end(name)
         return name
 
-    def __len__(self) -> int:
-        return len(self._names)
-
     def _number(self, name: str) -> int:
         if len(self._names) < self._capacity:
             number = len(self._names)

@@ -1,0 +1,66 @@
+import subprocess
+
+import pytest
+
+from exitway.capture.ruleset import PROXY_PORT, addresses, ruleset
+from exitway.envoy.listener import CAPTURE_PORT
+
+GOLDEN = """\
+table inet exitway {
+	comment "exitway: shop/checkout-1"
+
+	chain steer {
+		type filter hook prerouting priority mangle; policy drop;
+		ip daddr { 127.0.0.0/8, 240.240.0.1 } accept
+		ip6 daddr { ::1, 2001:2::1 } accept
+		meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:15001 accept
+		meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:15001 accept
+		meta l4proto tcp reject with tcp reset
+	}
+
+	chain leave {
+		type filter hook output priority filter; policy drop;
+		oif != "lo" goto refuse
+		meta l4proto tcp accept
+		ip daddr { 127.0.0.0/8, 240.240.0.1 } jump local
+		ip6 daddr { ::1, 2001:2::1 } jump local
+		goto refuse
+	}
+
+	chain local {
+		udp dport 53 limit rate over 2000/second burst 500 packets drop
+		accept
+	}
+
+	chain refuse {
+		limit rate 20/second burst 40 packets log group 1 snaplen 128
+		reject with icmpx admin-prohibited
+	}
+}
+"""
+
+
+def test_the_ruleset_is_this():
+    assert ruleset("shop/checkout-1") == GOLDEN
+
+
+def test_envoy_listens_where_the_ruleset_leads_to():
+    assert PROXY_PORT == CAPTURE_PORT
+
+
+def test_without_ipv6_no_address_of_it_is_set():
+    assert addresses().count(":") > 0
+    assert ":" not in addresses(ipv6=False)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("owner", ["shop/checkout-1", 'x" ; flush ruleset ; "', "ü\n\\", "x" * 1000])
+def test_nft_accepts_the_ruleset_whoever_owns_it(owner):
+    listing = subprocess.run(
+        ["unshare", "-n", "sh", "-c", "nft -c -f - && nft list ruleset"],
+        input=ruleset(owner),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (listing.returncode, listing.stdout, listing.stderr) == (0, "", "")
