@@ -1,10 +1,10 @@
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from exitway.capture.netns import in_netns, pin, unpin
+from tests.capture.sealed import started
 
 pytestmark = pytest.mark.lab
 
@@ -12,12 +12,8 @@ pytestmark = pytest.mark.lab
 @pytest.fixture
 def stranger():
     """A process in a network namespace of its own."""
-    with subprocess.Popen(["unshare", "-n", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-        process.stdout.read(1)
-        yield process
-        process.kill()
+    with started("sh", "-c", "echo ready; read line", before=("unshare", "-n")) as run:
+        yield run.process
 
 
 def inode(path):
@@ -38,7 +34,7 @@ def test_a_namespace_outlives_its_process_until_it_is_unpinned(stranger, tmp_pat
 
 def test_a_function_is_called_inside_and_the_caller_stays_outside(stranger, tmp_path):
     ours, theirs = inode("/proc/self/ns/net"), inode(f"/proc/{stranger.pid}/ns/net")
-    path = f"/proc/{stranger.pid}/ns/net"
+    path = Path(f"/proc/{stranger.pid}/ns/net")
     assert in_netns(path, lambda: inode("/proc/thread-self/ns/net")) == theirs
     assert inode("/proc/thread-self/ns/net") == ours
     with in_netns(path, socket.socket) as inside:

@@ -1,16 +1,14 @@
 import asyncio
 import socket
 import struct
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exitway.capture.nflog import RefusalLog, Refused, packet, refusals
-from tests.capture.sealed import SEALED
+from tests.capture.sealed import started
 
 
 def ipv4(protocol, address, rest=b"", options=b""):
@@ -71,7 +69,7 @@ def test_rubbish_does_no_harm(datagram):
 def test_what_a_sealed_command_sends_in_vain_is_reported():
     program = """
 import socket, sys
-print(flush=True)
+print("ready", flush=True)
 for line in sys.stdin:
     for family, address in ((socket.AF_INET, "198.18.0.1"), (socket.AF_INET6, "2001:db8::1")):
         try:
@@ -81,20 +79,16 @@ for line in sys.stdin:
 """
 
     async def follow(netns, write):
-        queue = asyncio.Queue()
+        queue: asyncio.Queue[Refused] = asyncio.Queue()
         log = RefusalLog.open(netns, queue.put_nowait)
         write(b"\n")
         seen = [await asyncio.wait_for(queue.get(), 5) for _ in range(2)]
         log.close()
         return seen
 
-    with subprocess.Popen(
-        [*SEALED, sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-    ) as run:
-        run.stdout.read(1)
-        child = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()[0]
-        assert not Path(f"/proc/{child}/ns/net").samefile("/proc/self/ns/net")
-        seen = asyncio.run(follow(f"/proc/{child}/ns/net", run.stdin.write))
-        run.stdin.close()
+    with started(sys.executable, "-c", program) as run:
+        assert not run.netns.samefile("/proc/self/ns/net")
+        seen = asyncio.run(follow(run.netns, run.input.write))
+        run.input.close()
         assert seen == [Refused("udp", "198.18.0.1", 443), Refused("udp", "2001:db8::1", 443)]
-        assert run.wait(10) == 0
+        assert run.process.wait(10) == 0

@@ -11,13 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.capture.sealed import SEALED, sealed, sealed_python
+from tests.capture.sealed import SEALED, sealed, sealed_python, started
 
 pytestmark = pytest.mark.lab
-
-
-def children(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def eventually(condition, seconds=10):
@@ -98,13 +94,10 @@ def test_its_standard_streams_are_the_callers_files_and_the_only_ones_open(tmp_p
 
 
 def test_a_reader_sees_the_end_when_the_command_closes_its_output():
-    program = "import os, time; os.close(1); os.close(2); time.sleep(60)"
-    with subprocess.Popen(
-        [*SEALED, sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as run:
-        assert run.stdout.read() == b""
-        assert run.poll() is None
-        run.terminate()
+    program = "import os, time; print('ready', flush=True); os.close(1); os.close(2); time.sleep(60)"
+    with started(sys.executable, "-c", program, stderr=subprocess.STDOUT) as run:
+        assert run.output.read() == b""
+        assert run.process.poll() is None
 
 
 # What it cannot do
@@ -254,16 +247,12 @@ def test_directories_of_exitway_are_empty_also_when_they_are_made_later(tmp_path
     there, later = tmp_path / "1", tmp_path / "2/later"
     there.mkdir()
     (there / "api.sock").touch()
-    command = [*SEALED, "sh", "-c", f"echo ready; read line; ls -A {there} {later}; echo > {there}/x"]
+    script = f"echo ready; read line; ls -A {there} {later}; echo > {there}/x; echo $?"
     environment = os.environ | {"SEALED_HIDDEN": f"{there}:{later}"}
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as run:
-        assert run.stdout.readline() == "ready\n"
+    with started("sh", "-c", script, env=environment, stderr=subprocess.DEVNULL) as run:
         (later / "store.db").touch()
-        out, error = run.communicate("\n")
-    assert out.split() == [f"{there}:", f"{later}:"]
-    assert "Read-only file system" in error
+        run.input.write(b"\n")
+        assert run.output.read().decode().split() == [f"{there}:", f"{later}:", "2"]
     assert list(there.iterdir()) == [there / "api.sock"]
 
 
@@ -323,40 +312,32 @@ def test_what_it_leaves_running_ends_with_it():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGINT, signal.SIGQUIT])
 def test_a_signal_for_the_parent_is_one_for_the_command(number):
-    with subprocess.Popen([*SEALED, "sh", "-c", "echo ready; sleep 60 & wait"], stdout=subprocess.PIPE) as run:
-        assert run.stdout.readline() == b"ready\n"
-        run.send_signal(number)
-        assert run.wait(10) == -number
+    with started("sh", "-c", "echo ready; exec sleep 60") as run:
+        run.process.send_signal(number)
+        assert run.process.wait(10) == -number
 
 
 def test_a_signal_that_the_command_deals_with_ends_neither():
-    with subprocess.Popen(
-        [*SEALED, "sh", "-c", "trap 'echo got; exit 5' TERM; echo ready; sleep 60 & wait"], stdout=subprocess.PIPE
-    ) as run:
-        assert run.stdout.readline() == b"ready\n"
-        run.terminate()
-        assert run.stdout.readline() == b"got\n"
-        assert run.wait(10) == 5
+    with started("sh", "-c", "trap 'echo got; exit 5' TERM; echo ready; sleep 60 & wait") as run:
+        run.process.terminate()
+        assert run.output.readline() == b"got\n"
+        assert run.process.wait(10) == 5
 
 
 def test_when_the_parent_is_killed_everything_ends():
-    with subprocess.Popen(
-        [*SEALED, "sh", "-c", "setsid sleep 7392.03 & echo ready; sleep 60"], stdout=subprocess.PIPE
-    ) as run:
-        assert run.stdout.readline() == b"ready\n"
-        inside = children(run.pid)
+    with started("sh", "-c", "setsid sleep 7392.03 & echo ready; sleep 60") as run:
+        inside = run.pids
         assert len(inside) == 2
-        run.kill()
-        run.wait()
+        run.process.kill()
+        run.process.wait()
         eventually(lambda: not running("sleep", "7392.03"))
         eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in inside))
 
 
 def test_when_the_first_process_is_killed_the_command_ends():
-    with subprocess.Popen([*SEALED, "sh", "-c", "echo ready; sleep 60"], stdout=subprocess.PIPE) as run:
-        assert run.stdout.readline() == b"ready\n"
-        os.kill(children(run.pid)[0], signal.SIGKILL)
-        assert run.wait(10) == -signal.SIGKILL
+    with started("sh", "-c", "echo ready; sleep 60") as run:
+        os.kill(run.pids[0], signal.SIGKILL)
+        assert run.process.wait(10) == -signal.SIGKILL
 
 
 def test_without_privileges_there_is_a_problem_and_no_command():

@@ -61,16 +61,16 @@ def verdict(instructions, audit, number, arguments):
     while True:
         code, true, false, operand = struct.unpack_from("<HBBI", instructions, 8 * at)
         at += 1
-        match code:
-            case 0x20:
-                (loaded,) = struct.unpack_from("<I", data, operand)
-            case 0x15:
-                at += true if loaded == operand else false
-            case 0x35:
-                at += true if loaded >= operand else false
-            case 0x06:
-                assert operand == 0x7FFF0000 or operand >> 16 == 5
-                return 0 if operand == 0x7FFF0000 else operand & 0xFFFF
+        if code == 0x20:
+            (loaded,) = struct.unpack_from("<I", data, operand)
+        elif code == 0x15:
+            at += true if loaded == operand else false
+        elif code == 0x35:
+            at += true if loaded >= operand else false
+        else:
+            assert code == 0x06
+            assert operand == 0x7FFF0000 or operand >> 16 == 5
+            return 0 if operand == 0x7FFF0000 else operand & 0xFFFF
 
 
 @pytest.mark.parametrize("machine", MACHINES)

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import dns.message
 import dns.query
@@ -13,7 +12,7 @@ import pytest
 from exitway.capture.netns import in_netns
 from exitway.dns.server import Resolver, open_sockets
 from exitway.dns.synthetic import SyntheticAddresses
-from tests.capture.sealed import SEALED
+from tests.capture.sealed import started
 
 pytestmark = pytest.mark.lab
 
@@ -21,12 +20,8 @@ pytestmark = pytest.mark.lab
 @pytest.fixture(scope="module")
 def netns():
     """The sealed namespace of a command, with a resolver that serves it from outside."""
-    with subprocess.Popen(
-        [*SEALED, "sh", "-c", "echo; read line"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as run:
-        run.stdout.read(1)
-        child = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()[0]
-        path = f"/proc/{child}/ns/net"
+    with started("sh", "-c", "echo ready; read line") as run:
+        path = run.netns
         loop, stop, began = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
 
         async def serve():
@@ -42,7 +37,6 @@ def netns():
         loop.call_soon_threadsafe(stop.set)
         thread.join()
         loop.close()
-        run.communicate(b"\n")
 
 
 @pytest.mark.parametrize("ask", [dns.query.udp, dns.query.tcp])

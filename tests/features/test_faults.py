@@ -1,0 +1,109 @@
+"""Parts are killed while requests flow: nothing gets out that may not, and service comes back."""
+
+import os
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.features.conftest import EXAMPLES, eventually
+
+pytestmark = pytest.mark.lab
+
+ASKS_ALL_THE_TIME = """
+import http.client, select, sys
+while not select.select([sys.stdin], [], [], 0)[0]:
+    try:
+        connection = http.client.HTTPConnection("httpbin.org", timeout=2)
+        connection.request("GET", "/status/204")
+        status = connection.getresponse().status
+        connection.close()
+    except OSError as error:
+        status = type(error).__name__
+    print(status, flush=True)
+"""
+
+
+@contextmanager
+def load(server, *options):
+    """A program that sends one request after another, each on a connection of its own; yields a function that waits for so many more outcomes."""
+    with server.start("run", *options, "--", sys.executable, "-c", ASKS_ALL_THE_TIME) as program:
+
+        def outcomes(count):
+            return [program.stdout.readline().strip() for _ in range(count)]
+
+        yield outcomes
+        program.stdin.write("\n")
+
+
+def test_envoy_killed_under_load_lets_nothing_out_and_is_back(server, outside):
+    server("create", "-f", EXAMPLES / "egress_httpbin.yml", "-n", "shop")
+    with load(server, "-n", "shop") as outcomes:
+        assert outcomes(20) == ["204"] * 20
+        os.kill(server.status()["proxy"]["pid"], signal.SIGKILL)
+        eventually(lambda: outcomes(1) == ["204"] and server.status()["proxy"]["restarts"] == 1)
+        assert outcomes(20) == ["204"] * 20
+    assert all(fact["host"] == "httpbin.org" for fact in outside.requests())
+
+
+def test_a_denied_program_stays_denied_while_envoy_is_killed(server, outside):
+    with load(server, "-n", "shop") as outcomes:
+        assert outcomes(5) == ["404"] * 5
+        for _ in range(3):
+            os.kill(server.status()["proxy"]["pid"], signal.SIGKILL)
+            seen = outcomes(5)
+            assert not {"200", "204"} & set(seen)
+            eventually(lambda: outcomes(1) == ["404"])
+    assert not outside.connections()
+    assert not outside.queries()
+
+
+def test_the_server_killed_under_load_fails_no_request_and_the_next_one_takes_over(server):
+    server("create", "-f", EXAMPLES / "egress_httpbin.yml", "-n", "shop")
+    with load(server, "-n", "shop") as outcomes:
+        assert outcomes(20) == ["204"] * 20
+        envoy = server.status()["proxy"]["pid"]
+        os.kill(server.status()["pid"], signal.SIGKILL)
+        assert outcomes(50) == ["204"] * 50
+        server("up")
+        assert outcomes(50) == ["204"] * 50
+        assert server.status()["proxy"]["pid"] == envoy
+        assert len(server.status()["workloads"]) == 1
+        server("delete", "egressrule", "httpbin-egress-rule", "-n", "shop")
+        assert outcomes(5) == ["404"] * 5
+
+
+def test_run_killed_takes_everything_with_it(server):
+    program = server.start("run", "--", "sleep", "600")
+    pid = eventually(lambda: server.status()["workloads"])[0]["pid"]
+    program.kill()
+    program.communicate()
+    eventually(lambda: not server.status()["workloads"])
+    assert not Path(f"/proc/{pid}").exists()
+    assert not list((server.settings.runtime_dir / "netns").iterdir())
+    assert not list((server.settings.runtime_dir / "workloads").iterdir())
+
+
+def test_what_a_killed_server_and_a_killed_run_left_the_next_start_removes(server):
+    program = server.start("run", "--", "sleep", "600")
+    eventually(lambda: server.status()["workloads"])
+    os.kill(server.status()["pid"], signal.SIGKILL)
+    program.kill()
+    program.communicate()
+    assert list((server.settings.runtime_dir / "netns").iterdir())
+    server("up")
+    assert not server.status()["workloads"]
+    assert not list((server.settings.runtime_dir / "netns").iterdir())
+
+
+def test_twenty_at_once_without_a_server_share_the_one_that_comes_up_and_it_goes_with_the_last(exitway):
+    fetch = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "http://httpbin.org/"]
+    with ThreadPoolExecutor(20) as pool:
+        runs = [pool.submit(exitway, "run", "-f", EXAMPLES / "egress_httpbin.yml", "--", "curl", *fetch) for _ in range(20)]
+        assert [run.result() for run in runs] == ["200"] * 20
+    eventually(lambda: not exitway.settings.socket.exists())
+    assert not list((exitway.settings.runtime_dir / "netns").iterdir())
+    assert not (exitway.settings.runtime_dir / "envoy.json").exists()
