@@ -231,7 +231,7 @@ def test_the_token_is_made_once_for_the_user_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "address", ["", "x", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:99999", "198.18.0.1:80", "a..b:80"]
+    "address", ["", "x", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:99999", "198.18.0.9:80", "a..b:80"]
 )
 def test_a_bad_address_is_a_problem(address):
     with pytest.raises(Problems, match="EXW0603"):

@@ -15,6 +15,7 @@ from exitway.capture.ruleset import addresses, ruleset
 from exitway.resources.problem import Problem, Problems
 
 READY = b"ready"
+_NET = Path("/proc/sys/net")
 _NAMESPACES = kernel.CLONE_NEWNET | kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC
 _TOOLS = {"ip": "iproute2", "nft": "nftables"}
 
@@ -71,7 +72,7 @@ class Seal:
         hidden = list(_real_directories(self.hidden))
         sockets = view.bound_sockets()
         kernel.unshare(_NAMESPACES)
-        ipv6 = Path("/proc/sys/net/ipv6").exists()
+        ipv6 = _set_up_network()
         started = [
             _start([self.ip, "-batch", "-"], addresses(ipv6=ipv6)),
             _start([self.nft, "-f", "-"], ruleset(self.owner)),
@@ -86,6 +87,17 @@ class Seal:
             raise RuntimeError(
                 f"its working directory {self.directory} is hidden from it ({error.strerror})"
             ) from error
+
+
+def _set_up_network() -> bool:
+    """Let the program listen on ports below 1024, as root may outside: nobody is to be protected here. Whether there is IPv6."""
+    (_NET / "ipv4/ip_unprivileged_port_start").write_text("0")
+    ipv6 = (_NET / "ipv6").exists()
+    if ipv6:
+        (_NET / "ipv6/conf/all/disable_ipv6").write_text(
+            "0"
+        )  # off in new namespaces where ipv6.disable_ipv6=1 was booted
+    return ipv6
 
 
 def _real_directories(hidden: Sequence[Path]) -> Iterator[str]:

@@ -32,7 +32,6 @@ def mount_view(hidden: Iterable[str], sockets: Iterable[str]) -> None:
     """
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
     kernel.mount("proc", "/proc", "proc", flags=kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
-    _allow_low_ports()
     for path in filter(os.path.exists, _READ_ONLY):
         kernel.mount(path, path, flags=kernel.MS_BIND | kernel.MS_REC)
         kernel.make_read_only(path)
@@ -51,11 +50,6 @@ def bound_sockets() -> list[str]:
     lines = Path("/proc/net/unix").read_bytes().splitlines()[1:]
     paths = {os.fsdecode(fields[7]) for fields in (line.split(maxsplit=7) for line in lines) if len(fields) == 8}
     return sorted(path for path in paths if path.startswith("/") and not path.startswith(("/run/", "/var/run/")))
-
-
-def _allow_low_ports() -> None:
-    """Let the program listen on ports below 1024, as root can outside: there is nobody here to protect."""
-    Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").write_text("0")
 
 
 def _cover(path: str) -> None:

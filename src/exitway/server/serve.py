@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import os
 import resource
 import signal
@@ -20,6 +21,7 @@ from exitway.envoy.listener import Proxy
 from exitway.proxy.binary import find_envoy
 from exitway.proxy.process import EnvoyProcess
 from exitway.resources.problem import Problem, Problems
+from exitway.server.names import Names
 from exitway.server.program import Program
 from exitway.server.record import Recorder
 from exitway.server.routes import routes
@@ -50,7 +52,10 @@ class Server:
         self.discovery = DiscoveryServer()
         self._program = Program(Proxy(resolvers, str(access_log), settings.denied_status))
         self._recorder = Recorder(access_log, settings.flow_log)
-        self.workloads = Workloads(settings.runtime_dir, changed=self.publish, refused=self._recorder.refused)
+        self._names = Names(settings.runtime_dir / "names.sock", settings.runtime_dir / "server.log")
+        self.workloads = Workloads(
+            settings.runtime_dir, self._names, changed=self.publish, refused=self._recorder.refused
+        )
         self._expiry: asyncio.TimerHandle | None = None
         self._published: object = None
         self.stopping = asyncio.Event()
@@ -66,7 +71,9 @@ class Server:
         self._published = state
         self.discovery.publish(self._program.snapshot(self.store.registry, state[1], now))
         for one in running:
-            self._recorder.observe(one.member, self._program.policies[one.member.id], one.addresses.name_of)
+            self._recorder.observe(
+                one.member, self._program.policies[one.member.id], functools.partial(self._names.name_of, one.member.id)
+            )
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
@@ -98,6 +105,7 @@ class Server:
         await self.publish()
         parts = [
             self.supervisor.run(),
+            self._names.run(),
             self._recorder.follow(self.settings.admin_socket),
             self._follow_store(),
             self._serve_api(tcp),
@@ -134,6 +142,7 @@ class Server:
     async def _close(self) -> None:
         self.workloads.close()
         self.supervisor.stop()
+        self._names.stop()
         self._recorder.catch_up()
         await self.discovery.stop()
         self.store.close()

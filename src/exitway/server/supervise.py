@@ -10,7 +10,8 @@ from pathlib import Path
 
 from exitway.envoy.api import Json
 from exitway.proxy.admin import admin
-from exitway.proxy.process import EnvoyProcess, Process
+from exitway.processes import Process
+from exitway.proxy.process import EnvoyProcess
 
 _log = logging.getLogger("exitway")
 

@@ -16,14 +16,13 @@ from typing import Any
 from exitway.api.status import Cause, Refusal, invalid
 from exitway.capture.netns import in_netns, pin, unpin
 from exitway.capture.nflog import RefusalLog, Refused
-from exitway.dns.server import Resolver, open_sockets
-from exitway.dns.synthetic import SyntheticAddresses
 from exitway.envoy.listener import CAPTURE_PORT
 from exitway.names.workload import Workload
-from exitway.proxy.process import Process
+from exitway.processes import Process
 from exitway.resources import kinds
 from exitway.resources.intent import Intent
 from exitway.resources.problem import Problem, Problems
+from exitway.server.names import Names
 from exitway.server.program import Member, Publication
 
 _log = logging.getLogger("exitway")
@@ -38,8 +37,6 @@ class Running:
     member: Member
     process: Process
     request: Mapping[str, Any]
-    addresses: SyntheticAddresses = field(default_factory=SyntheticAddresses)
-    resolver: Resolver | None = None
     refusals: RefusalLog | None = None
     watch: asyncio.Task[None] | None = None
 
@@ -50,6 +47,7 @@ class Workloads:
     def __init__(
         self,
         directory: Path,
+        names: Names,
         *,
         changed: Callable[[], Awaitable[None]],
         refused: Callable[[Member, str | None, Refused], None],
@@ -57,6 +55,7 @@ class Workloads:
         self._records = directory / "workloads"
         self._netns = directory / "netns"
         self._changed = changed
+        self._names = names
         self._refused = refused
         self.running: dict[str, Running] = {}
         for path in (self._records, self._netns):
@@ -93,6 +92,7 @@ class Workloads:
         try:
             running = self._serve(member, process, request)
             await self._changed()
+            await self._names.ready()
             await self._listening(member)
         except BaseException:
             await self.remove(name)
@@ -103,11 +103,11 @@ class Workloads:
         """Let a workload go. False: there is none of this id."""
         running = self.running.pop(identity, None)
         if running is not None:
+            self._names.remove(identity)
             if running.watch is not None and running.watch is not asyncio.current_task():
                 running.watch.cancel()
-            for server in (running.resolver, running.refusals):
-                if server is not None:
-                    server.close()
+            if running.refusals is not None:
+                running.refusals.close()
             await self._changed()
         self._forget(identity)
         return running is not None
@@ -115,9 +115,8 @@ class Workloads:
     def close(self) -> None:
         """Stop serving; the records stay, so that the next server takes the living workloads in again."""
         for running in self.running.values():
-            for server in (running.resolver, running.refusals):
-                if server is not None:
-                    server.close()
+            if running.refusals is not None:
+                running.refusals.close()
             if running.watch is not None:
                 running.watch.cancel()
 
@@ -142,10 +141,10 @@ class Workloads:
 
     def _serve(self, member: Member, process: Process, request: Mapping[str, Any]) -> Running:
         running = Running(member, process, request)
-        running.resolver = Resolver(in_netns(Path(member.netns), open_sockets), running.addresses)
+        self._names.add(member.id, Path(member.netns), process)
         running.refusals = RefusalLog.open(
             Path(member.netns),
-            lambda refused: self._refused(member, running.addresses.name_of(refused.address), refused),
+            lambda refused: self._refused(member, self._names.name_of(member.id, refused.address), refused),
         )
         running.watch = asyncio.create_task(self._until_ended(running), name=f"watch {member.id}")
         self.running[member.id] = running
