@@ -15,7 +15,11 @@ from exitway.resources.intent import Action, Intent, Target
 def port(text):
     """``80/HTTP``, ``443/TLS``; ``443/https`` is HTTP inside and TLS outside."""
     number, _, protocol = text.partition("/")
-    return Port(int(number), Protocol.HTTP, originate_tls=True) if protocol == "https" else Port(int(number), Protocol(protocol))
+    return (
+        Port(int(number), Protocol.HTTP, originate_tls=True)
+        if protocol == "https"
+        else Port(int(number), Protocol(protocol))
+    )
 
 
 def intent(name, destinations, ports, *, action=Action.ALLOW, namespace="shop", labels=(), expires=None):
@@ -33,8 +37,12 @@ LABELS = ("a", "b", "cnn", "x-b")
 NAMES = st.lists(st.sampled_from(LABELS), min_size=1, max_size=3).map(".".join)
 PATTERNS = st.one_of(NAMES, NAMES.map("*.{}".format), NAMES.map("*-{}".format), NAMES.map("*{}".format), st.just("*"))
 DOTTED = st.one_of(NAMES, NAMES.map("*.{}".format))
-NETWORKS = st.sampled_from(["198.18.0.0/15", "198.18.5.0/24", "198.18.5.7/32", "2001:db8::/32", "2001:db8::5/128", "0.0.0.0/0"])
-ADDRESSES = st.sampled_from(["198.18.5.7", "198.18.5.8", "198.19.0.1", "198.51.100.1", "2001:db8::5", "2001:db8::6", "240.240.3.4"])
+NETWORKS = st.sampled_from(
+    ["198.18.0.0/15", "198.18.5.0/24", "198.18.5.7/32", "2001:db8::/32", "2001:db8::5/128", "0.0.0.0/0"]
+)
+ADDRESSES = st.sampled_from(
+    ["198.18.5.7", "198.18.5.8", "198.19.0.1", "198.51.100.1", "2001:db8::5", "2001:db8::6", "240.240.3.4"]
+)
 NUMBERS = st.sampled_from([80, 443, 8080])
 HTTP = st.builds("{}/{}".format, NUMBERS, st.sampled_from(["HTTP", "GRPC", "https"]))
 

@@ -34,6 +34,16 @@ class Settings:
         return self.runtime_dir / "server.lock"
 
     @property
+    def starting(self) -> Path:
+        """Held by the command that starts a server for all who wait for one."""
+        return self.runtime_dir / "starting.lock"
+
+    @property
+    def arrivals(self) -> Path:
+        """Shared by commands that are about to bring a workload; held alone by a server that ends because it is idle."""
+        return self.runtime_dir / "arrivals.lock"
+
+    @property
     def xds_socket(self) -> Path:
         """Where Envoy fetches its configuration."""
         return self.runtime_dir / "xds.sock"
@@ -55,15 +65,11 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """``EXITWAY_`` and a field's name in capitals: ``EXITWAY_RUNTIME_DIR``, ``EXITWAY_STATE_DIR``, ``EXITWAY_ENVOY``,
-        ``EXITWAY_CONCURRENCY``, ``EXITWAY_DENIED_STATUS``, ``EXITWAY_RESOLVERS``."""
-        root = os.geteuid() == 0
-        runtime = "/run/exitway" if root else f"{environment.get('XDG_RUNTIME_DIR', '/tmp')}/exitway-{os.geteuid()}"
-        state = (
-            "/var/lib/exitway"
-            if root
-            else f"{environment.get('XDG_STATE_HOME') or Path.home() / '.local/state'}/exitway"
-        )
+        """Each field is a variable: ``EXITWAY_`` and its name in capitals, such as ``EXITWAY_RUNTIME_DIR``."""
+        state, runtime = Path("/var/lib/exitway"), Path("/run/exitway")
+        if os.geteuid() != 0:
+            state = Path(environment.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "exitway"
+            runtime = Path(environment.get("XDG_RUNTIME_DIR") or state) / "exitway"
         return cls(
             runtime_dir=Path(environment.get("EXITWAY_RUNTIME_DIR") or runtime),
             state_dir=Path(environment.get("EXITWAY_STATE_DIR") or state),

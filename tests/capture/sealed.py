@@ -13,6 +13,7 @@ from typing import IO
 
 from exitway.capture.job import end_like
 from exitway.capture.sandbox import Sandbox
+from exitway.capture.seal import Seal
 
 SEALED = (sys.executable, __file__)
 
@@ -65,6 +66,8 @@ def started(*command, before=SEALED, **options):
 
 
 if __name__ == "__main__":
-    sandbox = Sandbox("test", [Path(path) for path in os.environ.get("SEALED_HIDDEN", "").split(":") if path])
+    sandbox = Sandbox(
+        Seal.prepare("test", [Path(path) for path in os.environ.get("SEALED_HIDDEN", "").split(":") if path])
+    )
     sandbox.ready()
     end_like(sandbox.execute(sys.argv[1:]))

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from exitway.envoy import api
 from exitway.envoy.bootstrap import bootstrap
 from exitway.envoy.listener import Captured, Proxy, capturing_listener
+from exitway.envoy.matcher import filter_chain_matcher
 from exitway.envoy.route import route_configuration
 from exitway.envoy.simulate import simulate
 from exitway.envoy.snapshot import Resource, Snapshot
@@ -26,7 +27,7 @@ def snapshot_of(policy):
     captured = Captured("one", WORKLOAD, "", "http/one")
     return Snapshot.of(
         [
-            Resource.of(api.LISTENER, capturing_listener(captured, policy, PROXY)),
+            Resource.of(api.LISTENER, capturing_listener(captured, filter_chain_matcher(policy), PROXY)),
             Resource.of(api.ROUTE_CONFIGURATION, route_configuration("http/one", policy, "shop", 404)),
         ]
     )
@@ -65,14 +66,18 @@ def test_envoy_accepts_what_is_generated(tmp_path_factory, rules):
     """The real Envoy validates the bootstrap with the snapshot in it, delivered as static resources."""
     policy = compile_policy(rules, WORKLOAD, NOW)
     config = bootstrap("/tmp/xds.sock", "/tmp/admin.sock", PROXY.resolvers, "/etc/ssl/certs/ca-certificates.crt")  # noqa: S108
-    listener = json.loads(json.dumps(capturing_listener(Captured("one", WORKLOAD, "", "http/one"), policy, PROXY)))
-    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    listener = json.loads(
+        json.dumps(capturing_listener(Captured("one", WORKLOAD, "", "http/one"), filter_chain_matcher(policy), PROXY))
+    )
+    manager = listener["filter_chains"][0]["filters"][-1]["typed_config"]
     del manager["rds"]
     manager["route_config"] = route_configuration("http/one", policy, "shop", 404)
     config["static_resources"]["listeners"] = [listener]
     path = tmp_path_factory.mktemp("envoy") / "config.json"
     path.write_text(json.dumps(config))
-    result = subprocess.run([find_envoy(), "--mode", "validate", "-c", path, "-l", "error"], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [find_envoy(), "--mode", "validate", "-c", path, "-l", "error"], capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr[-2000:]
 
 

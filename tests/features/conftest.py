@@ -45,7 +45,15 @@ class Exitway:
         return result.stdout.rstrip("\n")
 
     def result(self, *arguments, **options):
-        return subprocess.run(command(*arguments), env=self.environment, capture_output=True, text=True, timeout=60, check=False, **options)
+        return subprocess.run(
+            command(*arguments),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            **options,
+        )
 
     def start(self, *arguments, **options):
         """The same in the background, with pipes."""

@@ -103,8 +103,10 @@ def test_what_a_killed_server_and_a_killed_run_left_the_next_start_removes(serve
 def test_twenty_at_once_without_a_server_share_the_one_that_comes_up_and_it_goes_with_the_last(exitway):
     fetch = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "http://httpbin.org/"]
     with ThreadPoolExecutor(20) as pool:
-        runs = [pool.submit(exitway, "run", "-f", EXAMPLES / "egress_httpbin.yml", "--", "curl", *fetch) for _ in range(20)]
+        runs = [
+            pool.submit(exitway, "run", "-f", EXAMPLES / "egress_httpbin.yml", "--", "curl", *fetch) for _ in range(20)
+        ]
         assert [run.result() for run in runs] == ["200"] * 20
-    eventually(lambda: not exitway.settings.socket.exists())
+    eventually(lambda: not (exitway.settings.runtime_dir / "envoy.json").exists())
+    assert not exitway.settings.socket.exists()
     assert not list((exitway.settings.runtime_dir / "netns").iterdir())
-    assert not (exitway.settings.runtime_dir / "envoy.json").exists()

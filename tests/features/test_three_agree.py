@@ -58,7 +58,9 @@ RULE = st.builds(
     ),
     st.sampled_from(["ALLOW", "ALLOW", "DENY"]),
 )
-CALLS = st.lists(st.tuples(st.sampled_from(["http", "tls", "tcp"]), NAMES, ADDRESSES, NUMBERS), min_size=4, max_size=10, unique=True)
+CALLS = st.lists(
+    st.tuples(st.sampled_from(["http", "tls", "tcp"]), NAMES, ADDRESSES, NUMBERS), min_size=4, max_size=10, unique=True
+)
 
 
 def test_policy_and_running_proxy_decide_alike(server):
@@ -74,7 +76,9 @@ def hold_equal(server, caller):
     def agree(specs, calls):
         rules = [wire(f"r{number}", spec) for number, spec in enumerate(specs)]
         replace_all(server, rules)
-        policy = compile_policy([i for rule in rules for i in kinds.read(rule).intents], Workload("shop", "x"), datetime.now(UTC))
+        policy = compile_policy(
+            [i for rule in rules for i in kinds.read(rule).intents], Workload("shop", "x"), datetime.now(UTC)
+        )
         start = log.stat().st_size if log.exists() else 0
         caller.stdin.write(json.dumps(calls) + "\n")
         caller.stdin.flush()
@@ -89,7 +93,12 @@ def hold_equal(server, caller):
 
 
 def wire(name, spec):
-    return {"apiVersion": "exitway.dev/v1", "kind": "EgressRule", "metadata": {"name": name, "namespace": "shop"}, "spec": spec}
+    return {
+        "apiVersion": "exitway.dev/v1",
+        "kind": "EgressRule",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": spec,
+    }
 
 
 def replace_all(server, rules):
@@ -113,9 +122,11 @@ def is_of(entry, sort, name, address, port):
     dialled = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     if entry["destination"] != dialled:
         return False
-    return {"http": entry["authority"] == name, "tls": entry["sni"] == name, "tcp": not entry["authority"] and not entry["sni"]}[sort] or (
-        entry["chain"] in ("tcp", "deny") and sort == "http" and not entry["authority"] and not entry["sni"]
-    )
+    return {
+        "http": entry["authority"] == name,
+        "tls": entry["sni"] == name,
+        "tcp": not entry["authority"] and not entry["sni"],
+    }[sort] or (entry["chain"] in ("tcp", "deny") and sort == "http" and not entry["authority"] and not entry["sni"])
 
 
 def done(entry):

@@ -92,7 +92,9 @@ def test_the_order_of_rules_does_not_matter(rules):
 def test_a_call_leaves_exactly_when_a_rule_allows_it_and_none_denies_it(rules, call):
     """The definition, said without patterns being sorted or flattened: what compile and decide must come to."""
     networks = _speaking(rules, call, lambda target, sort: sort is Sort.TCP and _holds(target, call.address))
-    names = _speaking(rules, call, lambda target, sort: sort is call.sort and any(host.matches(call.name) for host in target.hosts))
+    names = _speaking(
+        rules, call, lambda target, sort: sort is call.sort and any(host.matches(call.name) for host in target.hosts)
+    )
     assert decide(compile_policy(rules, CHECKOUT, NOW), call).allowed == ((networks or names) == {Action.ALLOW})
 
 

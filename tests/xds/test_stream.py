@@ -81,7 +81,11 @@ def test_routes_are_told_by_name():
     envoy = Playbook(DeltaStream(snapshot(resource("route", "r"), resource("route", "s"))))
     envoy >> subscribe("route", "r") << ["route r=1"]
     envoy >> subscribe("route", "s") << ["route s=1"]
-    envoy >> Publish(snapshot(resource("route", "r", "2"), resource("route", "s"), resource("route", "t"))) << ["route r=2"]
+    (
+        envoy
+        >> Publish(snapshot(resource("route", "r", "2"), resource("route", "s"), resource("route", "t")))
+        << ["route r=2"]
+    )
 
 
 def test_an_unchanged_policy_is_not_sent_again():
@@ -92,7 +96,11 @@ def test_an_unchanged_policy_is_not_sent_again():
 
 def test_what_is_held_from_an_earlier_stream_is_not_sent_again():
     envoy = Playbook(DeltaStream(snapshot(resource("listener", "kept"), resource("listener", "changed", "2"))))
-    envoy >> subscribe("listener", held={"kept": "1", "changed": "1", "gone": "1"}) << ["listener -gone", "listener changed=2"]
+    (
+        envoy
+        >> subscribe("listener", held={"kept": "1", "changed": "1", "gone": "1"})
+        << ["listener -gone", "listener changed=2"]
+    )
 
 
 def test_what_is_new_goes_before_what_refers_to_it_and_what_vanishes_goes_after():

@@ -29,20 +29,18 @@ class Sandbox:
     Begin it before the process has any thread, and start no other process between it and :meth:`execute`: it would be born inside.
     """
 
-    def __init__(self, owner: str, hidden: Sequence[Path]) -> None:
-        """Begin. ``owner``: whose namespaces these are. ``hidden``: directories (made if missing) that the command must find empty.
+    def __init__(self, seal: Seal) -> None:
+        """Begin.
 
         Raises:
-            Problems: we may not make namespaces, or something is missing.
+            Problems: the kernel makes no more namespaces.
         """
-        seal = Seal.prepare(owner, hidden)
         self._directory = seal.directory
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a caller that ignores it would leave us nothing to wait for
         try:
             kernel.unshare(kernel.CLONE_NEWPID)
-        except PermissionError:
-            hint = "run it as root, or as root of a user namespace (`unshare -Urnm`)"
-            raise Problems([Problem("EXW1101", "only root may seal a command", hint)]) from None
+        except OSError as error:
+            raise _unsealed(error.strerror or "") from None
         self._news, news = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
@@ -60,9 +58,7 @@ class Sandbox:
             said = news.read()
         if said != READY:
             self.close()
-            reason = said.decode(errors="replace") or "its first process was killed"
-            hint = "Exitway needs Linux 5.14 or newer with nftables, and a working directory outside /run"
-            raise Problems([Problem("EXW1103", f"the command cannot be sealed: {reason}", hint)])
+            raise _unsealed(said.decode(errors="replace") or "its first process was killed")
 
     def execute(self, command: Sequence[str]) -> int:
         """Run the command to its end: its exit code, or -n when signal n ended it. 127: there is none of this name; 126: it cannot be run."""
@@ -85,6 +81,11 @@ class Sandbox:
             self._closed = True
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
+
+
+def _unsealed(reason: str) -> Problems:
+    hint = "Exitway needs Linux 5.14 or newer with nftables, and a working directory outside /run"
+    return Problems([Problem("EXW1103", f"the command cannot be sealed: {reason}", hint)])
 
 
 def _become(command: Sequence[str], places: Sequence[int], directory: str, job: Job) -> NoReturn:

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from exitway.capture import kernel, view
 from exitway.capture.ruleset import addresses, ruleset
+from exitway.capture.seccomp import MACHINES
 from exitway.resources.problem import Problem, Problems
 
 READY = b"ready"
@@ -32,10 +33,10 @@ class Seal:
 
     @classmethod
     def prepare(cls, owner: str, hidden: Sequence[Path]) -> Seal:
-        """Find what it takes.
+        """Find what it takes, and say all that is missing.
 
         Raises:
-            Problems: a tool is missing, or we are nowhere.
+            Problems: privileges, a tool, a machine that we know, a working directory.
         """
         searched = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
         found = {tool: shutil.which(tool, path=searched) or "" for tool in _TOOLS}
@@ -44,6 +45,17 @@ class Seal:
             for tool in found
             if not found[tool]
         ]
+        if not _may_seal():
+            hint = "run it as root, or as root of a user namespace (`unshare -Urnm`)"
+            problems.append(Problem("EXW1101", "only root may seal a command", hint))
+        if os.uname().machine not in MACHINES:
+            problems.append(
+                Problem(
+                    "EXW1103",
+                    f"the command cannot be sealed on {os.uname().machine}",
+                    f"known are {', '.join(MACHINES)}",
+                )
+            )
         try:
             directory = str(Path.cwd())
         except FileNotFoundError:
@@ -87,6 +99,12 @@ class Seal:
             raise RuntimeError(
                 f"its working directory {self.directory} is hidden from it ({error.strerror})"
             ) from error
+
+
+def _may_seal() -> bool:
+    """Whether we have the capability to make namespaces and to mount (CAP_SYS_ADMIN, number 21; capabilities(7))."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return any(int(line.split()[1], 16) >> 21 & 1 for line in lines if line.startswith("CapEff:"))
 
 
 def _set_up_network() -> bool:

@@ -1,4 +1,4 @@
-"""The server in the background: starting it when it is needed, waiting until it answers."""
+"""The server in the background: starting it when it is needed, waiting until it answers, and holding it until we have arrived."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exitway.cli.client import Client, Unreachable
 from exitway.resources.problem import Problem, Problems
 from exitway.settings import Settings
 
-START_SECONDS = 20.0
+START_SECONDS = 30.0
 POLL_SECONDS = 0.01
 
 
@@ -26,56 +26,64 @@ def answers(settings: Settings, server: Path | None = None) -> bool:
     return True
 
 
-def ensure_server(settings: Settings) -> None:
-    """Start a server that ends with its last workload, unless one runs.
+class Background:
+    """A server that answers, or one on its way: :meth:`wait` for it. Where several start at once, one starts it for all.
 
-    Raises:
-        Problems: it does not come up; what it said is part of the problem.
+    From here to :meth:`release` a server that ends when idle does not end: it holds the lock of arrivals alone before it does.
     """
-    if not answers(settings):
-        start_server(settings, "--until-idle")
 
+    def __init__(self, settings: Settings, *options: str) -> None:
+        settings.runtime_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._settings = settings
+        self._arrival = settings.arrivals.open("a")
+        fcntl.flock(self._arrival, fcntl.LOCK_SH)
+        self._starting = settings.starting.open("a")
+        self._log = settings.runtime_dir / "server.log"
+        self._child: subprocess.Popen[bytes] | None = None
+        if not answers(settings) and self._first():
+            self._child = self._start(*options)
 
-def start_server(settings: Settings, *options: str) -> None:
-    """Start a server in a session of its own, and return when it answers. Where several start at once, one wins and serves all."""
-    settings.runtime_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    log = settings.runtime_dir / "server.log"
-    with log.open("ab") as output:
-        began = output.tell()
-        child = subprocess.Popen(
-            [sys.executable, "-m", "exitway", "serve", *options],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            cwd="/",
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        )
-    until = time.monotonic() + START_SECONDS
-    while not answers(settings):
-        if (child.poll() is not None and not _being_started(settings)) or time.monotonic() > until:
-            with log.open("rb") as said:
-                said.seek(began)
-                last = said.read().decode(errors="replace").strip().splitlines()[-8:]
-            raise Problems(
-                [
-                    Problem(
-                        "EXW0904",
-                        "the server did not start: " + (" / ".join(last) or "it says nothing"),
-                        f"its log is {log}",
-                    )
-                ]
-            )
-        time.sleep(POLL_SECONDS)
+    def wait(self) -> None:
+        """Return when the server answers.
 
+        Raises:
+            Problems: it does not come up; what it said is part of the problem.
+        """
+        until = time.monotonic() + START_SECONDS
+        while not answers(self._settings):
+            ended = self._child.poll() is not None if self._child else self._first()
+            if ended or time.monotonic() > until:
+                raise Problems(
+                    [Problem("EXW0904", f"the server did not start: {self._said()}", f"its log is {self._log}")]
+                )
+            time.sleep(POLL_SECONDS)
+        self._starting.close()
 
-def _being_started(settings: Settings) -> bool:
-    """Whether another server holds the lock: ours has ended because that one was first."""
-    try:
-        with settings.lock.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+    def release(self) -> None:
+        """We have arrived, or gone: an idle server may end."""
+        self._starting.close()
+        self._arrival.close()
+
+    def _first(self) -> bool:
+        """Whether nobody else is starting one."""
+        try:
+            fcntl.flock(self._starting, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
         return True
-    except OSError:
-        return False
-    return False
+
+    def _start(self, *options: str) -> subprocess.Popen[bytes]:
+        with self._log.open("wb") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "exitway", "serve", *options],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                cwd="/",
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
+
+    def _said(self) -> str:
+        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
+        return " / ".join(lines[-8:]) or "it says nothing"

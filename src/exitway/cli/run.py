@@ -16,9 +16,10 @@ import click
 
 from exitway.capture.job import end_like
 from exitway.capture.sandbox import Sandbox
+from exitway.capture.seal import Seal
 from exitway.cli import options
 from exitway.cli.client import Client, Refusal
-from exitway.cli.daemon import ensure_server
+from exitway.cli.daemon import Background
 from exitway.resources.problem import Problems
 from exitway.settings import Settings
 
@@ -104,19 +105,25 @@ def run(
     """  # noqa: D301 - \b keeps click from filling the paragraph
     settings = Settings.from_environment()
     documents = _read(filenames, namespace)
-    if server is None:
-        ensure_server(settings)
+    namespace, name = namespace or options.DEFAULT_NAMESPACE, name or _name(command[0])
+    seal = Seal.prepare(f"{namespace}/{name}", [settings.runtime_dir, settings.state_dir])
+    background = (
+        Background(settings, "--until-idle") if server is None else None
+    )  # before the sandbox: it must not be born inside
     workload = {
-        "namespace": namespace or options.DEFAULT_NAMESPACE,
-        "name": name or _name(command[0]),
+        "namespace": namespace,
+        "name": name,
         "labels": labels,
         "rules": [document.wire for document in documents],
         "publish": publish,
     }
-    hidden = [settings.runtime_dir, settings.state_dir]
-    with contextlib.closing(Sandbox(f"{workload['namespace']}/{workload['name']}", hidden)) as sandbox:
+    with contextlib.closing(Sandbox(seal)) as sandbox:
         sandbox.ready()
+        if background:
+            background.wait()
         _announce(Client(settings, server), {**workload, "pid": sandbox.pid}, documents)
+        if background:
+            background.release()
         code = sandbox.execute(command)
     end_like(code)
 
@@ -145,7 +152,7 @@ def _announce(client: Client, workload: dict[str, Any], documents: Sequence[Any]
     except Refusal as refusal:
         raise Problems(
             [
-                problem if index is None else problem.at(documents[index].place(problem.field))
+                problem if index is None or not documents else problem.at(documents[index].place(problem.field))
                 for index, problem in refusal.causes or [(None, problem) for problem in refusal.problems]
             ]
         ) from None

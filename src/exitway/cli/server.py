@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
-import time
 
 import click
 
 from exitway.cli.client import Client
-from exitway.cli.daemon import answers, start_server
+from exitway.cli.daemon import Background, answers
+from exitway.resources.problem import Problem, Problems
 from exitway.settings import Settings
 
 STOP_SECONDS = 10.0
@@ -31,7 +32,9 @@ def up(tcp: str) -> None:
     if answers(settings):
         click.echo("the server is running already", err=True)
         return
-    start_server(settings, *(["--tcp", tcp] if tcp else []))
+    server = Background(settings, *(["--tcp", tcp] if tcp else []))
+    server.wait()
+    server.release()
     click.echo(f"the server is running; its socket is {settings.socket}", err=True)
     if tcp:
         click.echo(
@@ -44,10 +47,12 @@ def down() -> None:
     """Stop the server and its proxy. Programs that still run stay sealed and reach nothing."""
     settings = Settings.from_environment()
     status = Client(settings).request("GET", "/exitway/v1/status")
-    os.kill(status["pid"], signal.SIGTERM)
-    until = time.monotonic() + STOP_SECONDS
-    while settings.socket.exists() and time.monotonic() < until:
-        time.sleep(0.01)
+    server = os.pidfd_open(status["pid"])
+    signal.pidfd_send_signal(server, signal.SIGTERM)
+    if not select.select([server], [], [], STOP_SECONDS)[0]:
+        raise Problems(
+            [Problem("EXW0905", f"the server, process {status['pid']}, does not stop", "it may be ended with kill -9")]
+        )
     cut_off = len(status["workloads"])
     click.echo(
         "the server has stopped" + (f"; {cut_off} running workload(s) reach nothing now" if cut_off else ""), err=True

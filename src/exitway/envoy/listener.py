@@ -15,13 +15,11 @@ from exitway.envoy.route import DECISION, DIALLED_PORT
 from exitway.envoy.wire import ADS, extension, header, socket_address, text
 from exitway.names.call import Reason
 from exitway.names.workload import Workload
-from exitway.policy.policy import Policy
 
 CAPTURE_PORT = 15001
 """Where the ruleset of a workload leads its TCP connections, on both loopback addresses of its namespace."""
 
 _NETWORK = "envoy.extensions.filters.network."
-_DIALLED_PORT_STATE = {"object_key": "envoy.upstream.dynamic_port", "format_string": text("%DOWNSTREAM_LOCAL_PORT%")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +41,8 @@ class Proxy:
     denied_status: int = 404
 
 
-def capturing_listener(captured: Captured, policy: Policy, proxy: Proxy) -> Json:
-    """The listener that every TCP connection of the workload arrives at, whatever it dialled."""
+def capturing_listener(captured: Captured, chains: Json, proxy: Proxy) -> Json:
+    """The listener that every TCP connection of the workload arrives at, whatever it dialled. ``chains``: its filter chain matcher."""
     ipv4, ipv6 = (socket_address(address, CAPTURE_PORT, captured.netns) for address in ("127.0.0.1", "::1"))
     identity = {"workload": captured.workload.name, "namespace": captured.workload.namespace, "id": captured.id}
     return {
@@ -62,9 +60,9 @@ def capturing_listener(captured: Captured, policy: Policy, proxy: Proxy) -> Json
         # a client that says nothing for so long is neither TLS nor HTTP: TCP rules apply, and without one it is refused
         "listener_filters_timeout": "1s",
         "continue_on_listener_filters_timeout": True,
-        "filter_chain_matcher": matcher.filter_chain_matcher(policy),
+        "filter_chain_matcher": chains,
         "filter_chains": [
-            {"name": matcher.HTTP, "filters": [_http(captured.routes, proxy)]},
+            {"name": matcher.HTTP, "filters": [_remember_dialled_port(), _http(captured.routes, proxy)]},
             {"name": matcher.TLS, "filters": _tls(proxy)},
             {"name": matcher.TCP, "filters": [_tcp(matcher.TCP, BY_ADDRESS, proxy)]},
             {"name": matcher.DENY, "filters": [_tcp(matcher.DENY, NOWHERE, proxy)]},
@@ -105,18 +103,13 @@ def _tcp(stat_prefix: str, cluster: str, proxy: Proxy) -> Json:
 
 def _tls(proxy: Proxy) -> list[Json]:
     """To the name in the ClientHello, resolved by the proxy, at the port that was dialled. The matcher has decided both."""
-    port = extension(
-        "envoy.filters.network.set_filter_state",
-        _NETWORK + "set_filter_state.v3.Config",
-        on_new_connection=[_DIALLED_PORT_STATE],
-    )
     forward = extension(
         "envoy.filters.network.sni_dynamic_forward_proxy",
         _NETWORK + "sni_dynamic_forward_proxy.v3.FilterConfig",
         port_value=443,
         dns_cache_config=dns_cache(proxy.resolvers),
     )
-    return [port, forward, _tcp(matcher.TLS, BY_NAME, proxy)]
+    return [_remember_dialled_port(), forward, _tcp(matcher.TLS, BY_NAME, proxy)]
 
 
 def _http(routes: str, proxy: Proxy) -> Json:
@@ -134,14 +127,8 @@ def _http(routes: str, proxy: Proxy) -> Json:
         strip_trailing_host_dot=True,
         upgrade_configs=[{"upgrade_type": "websocket"}],
         stream_idle_timeout="3600s",
-        early_header_mutation_extensions=[_set_dialled_port()],
         local_reply_config=_local_replies(),
         http_filters=[
-            extension(
-                "envoy.filters.http.set_filter_state",
-                "envoy.extensions.filters.http.set_filter_state.v3.Config",
-                on_request_headers=[_DIALLED_PORT_STATE],
-            ),
             extension(
                 "envoy.filters.http.dynamic_forward_proxy",
                 "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
@@ -157,11 +144,16 @@ def _http(routes: str, proxy: Proxy) -> Json:
     )
 
 
-def _set_dialled_port() -> Json:
+def _remember_dialled_port() -> Json:
+    """The port that was dialled, as states of the connection: for the forward proxy (where to go) and for the routes (whether to)."""
+    port = text("%DOWNSTREAM_LOCAL_PORT%")
     return extension(
-        "envoy.http.early_header_mutation.header_mutation",
-        "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-        mutations=[{"append": header(DIALLED_PORT, "%DOWNSTREAM_LOCAL_PORT%")}],
+        "envoy.filters.network.set_filter_state",
+        _NETWORK + "set_filter_state.v3.Config",
+        on_new_connection=[
+            {"object_key": "envoy.upstream.dynamic_port", "format_string": port},
+            {"object_key": DIALLED_PORT, "factory_key": "envoy.string", "format_string": port, "read_only": True},
+        ],
     )
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 
 from exitway.envoy.api import Json
 from exitway.envoy.wire import extension
-from exitway.names.call import Sort, Verdict
 from exitway.names.address import SYNTHETIC
+from exitway.names.call import Sort, Verdict
 from exitway.policy.policy import Policy
 from exitway.resources.intent import Network
 
@@ -26,7 +26,9 @@ _INPUTS = "envoy.extensions.matching.common_inputs.network.v3."
 
 def filter_chain_matcher(policy: Policy) -> Json:
     """TCP by network and port, whatever is spoken; then TLS by name and port, and clear-text HTTP to its routes; the rest is refused."""
-    http = _tree("ApplicationProtocolInput", {"'http/1.0'": _chain(HTTP), "'http/1.1'": _chain(HTTP), "'h2c'": _chain(HTTP)})
+    http = _tree(
+        "ApplicationProtocolInput", {"'http/1.0'": _chain(HTTP), "'http/1.1'": _chain(HTTP), "'h2c'": _chain(HTTP)}
+    )
     by_protocol = _tree("TransportProtocolInput", {"tls": _tls(policy), "raw_buffer": http})
     matcher: Json = _networks(policy, by_protocol)["matcher"]
     return matcher
@@ -57,7 +59,9 @@ def _networks(policy: Policy, otherwise: Json) -> Json:
 
 
 def _addresses(chains: Mapping[str, list[Network]], otherwise: Json) -> Json:
-    matchers = [{"ranges": _ranges(networks), "on_match": _chain(chain)} for chain, networks in chains.items() if networks]
+    matchers = [
+        {"ranges": _ranges(networks), "on_match": _chain(chain)} for chain, networks in chains.items() if networks
+    ]
     # behind a synthetic address stands a name: no network, however wide, holds it
     matchers.append({"ranges": _ranges(SYNTHETIC), "on_match": otherwise})
     return _custom("DestinationIPInput", "xds.type.matcher.v3.IPMatcher", otherwise, range_matchers=matchers)

@@ -1,8 +1,8 @@
 """Which names may leave over HTTP: one route configuration for each policy.
 
 Names that may use the same ports stand together in one virtual host, so ten thousand names are one list of ten thousand strings, not ten
-thousand virtual hosts. The port that was dialled is compared as a header that only the proxy sets (``listener.http_chain``): Envoy matches
-routes by request headers alone.
+thousand virtual hosts. The port that was dialled is compared as a state of the connection (``listener.py`` sets it): nothing that the
+client writes into a request has a part in it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from exitway.names.call import Reason, Sort, Verdict
 from exitway.names.host import Host
 from exitway.policy.policy import Permissions, Policy
 
-DIALLED_PORT = "x-exitway-dialled-port"
+DIALLED_PORT = "exitway.dialled_port"
 DECISION = "x-exitway-decision"
 
 
@@ -45,7 +45,7 @@ def route_configuration(name: str, policy: Policy, namespace: str, denied_status
     return {
         "name": name,
         "ignore_port_in_host_matching": True,
-        "request_headers_to_remove": [DIALLED_PORT, "x-forwarded-proto"],
+        "request_headers_to_remove": ["x-forwarded-proto"],
         "virtual_hosts": [
             {
                 "name": ",".join(f"{port}:{right}" for port, right in rights) or "none",
@@ -73,7 +73,7 @@ def _rights(permissions: Permissions) -> _Rights:
 def _routes(rights: _Rights, namespace: str, denied_status: int) -> Iterator[Json]:
     """One route for each port that a rule speaks of, then the refusal of every other port."""
     for port, right in rights:
-        match = {"prefix": "/", "headers": [{"name": DIALLED_PORT, "string_match": {"exact": str(port)}}]}
+        match = {"prefix": "/", "filter_state": [{"key": DIALLED_PORT, "string_match": {"exact": str(port)}}]}
         if right in _CLUSTERS:
             yield {"match": match, "route": {"cluster": _CLUSTERS[right], "timeout": "0s"}}
         else:

@@ -98,7 +98,7 @@ def _route(routes: Json, chain: str, call: Call) -> Path:
     if host is None:
         return Path(chain)
     for route in host["routes"]:
-        if all(_header(header, call) for header in route["match"].get("headers", ())):
+        if all(_state(state, call) for state in route["match"].get("filter_state", ())):
             answer = "".join(
                 h["header"]["value"] for h in route.get("response_headers_to_add", ()) if h["header"]["key"] == DECISION
             )
@@ -106,8 +106,8 @@ def _route(routes: Json, chain: str, call: Call) -> Path:
     return Path(chain, host["name"])
 
 
-def _header(matcher: Json, call: Call) -> bool:
-    return bool(matcher["name"] == DIALLED_PORT and matcher["string_match"]["exact"] == str(call.port))
+def _state(matcher: Json, call: Call) -> bool:
+    return bool(matcher["key"] == DIALLED_PORT and matcher["string_match"]["exact"] == str(call.port))
 
 
 def _most_specific(name: str, domains: Iterable[str] | Mapping[str, object]) -> str | None:

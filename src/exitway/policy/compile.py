@@ -25,10 +25,8 @@ def compile_policy(intents: Iterable[Intent], workload: Workload, now: datetime)
     for intent in in_force:
         for target in intent.to:
             grants = _grants(intent, target)
-            for host in target.hosts:
-                _merge(hosts.setdefault(host, {}), grants)
-            for network in target.cidrs:
-                _merge(networks.setdefault(network, {}), grants)
+            _add(hosts, target.hosts, grants)
+            _add(networks, target.cidrs, grants)
     return Policy(
         hosts=_flat(hosts),
         networks=_flat_networks(networks),
@@ -44,6 +42,15 @@ def concerns(intent: Intent, workload: Workload) -> bool:
 def _grants(intent: Intent, target: Target) -> _Grants:
     verdict = Verdict.ALLOW if intent.action is Action.ALLOW else Verdict.DENY
     return {(port.number, sort_of(port)): Permission(verdict, port, intent.key) for port in target.ports}
+
+
+def _add(to: dict[Destination, _Grants], destinations: Iterable[Destination], grants: _Grants) -> None:
+    for destination in destinations:
+        known = to.get(destination)
+        if known is None:
+            to[destination] = dict(grants)
+        else:
+            _merge(known, grants)
 
 
 def _merge(into: _Grants, grants: Permissions) -> None:

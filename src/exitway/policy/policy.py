@@ -9,7 +9,7 @@ from datetime import datetime
 from exitway.names.call import Sort, Verdict
 from exitway.names.host import Host
 from exitway.names.key import Key
-from exitway.names.port import Port
+from exitway.names.port import Port, Protocol
 from exitway.resources.intent import Network
 
 
@@ -39,8 +39,9 @@ class Policy:
     valid_until: datetime | None = None
 
 
+_SORTS = {protocol: Sort.HTTP if protocol.is_http else Sort(protocol.value.lower()) for protocol in Protocol}
+
+
 def sort_of(port: Port) -> Sort:
     """What the proxy sees when a program uses the port as its rule says."""
-    if port.protocol.is_http:
-        return Sort.HTTP
-    return Sort(port.protocol.value.lower())
+    return _SORTS[port.protocol]

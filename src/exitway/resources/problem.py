@@ -89,6 +89,7 @@ CATALOGUE = {
     "EXW0902": "the server is another user's",
     "EXW0903": "the server does not answer, or breaks off its answer",
     "EXW0904": "the server did not start",
+    "EXW0905": "the server does not stop",
     "EXW0911": "a file cannot be read",
     "EXW0912": "the object's namespace is not the one of -n",
     "EXW0913": "there is no resource of that name",

@@ -11,10 +11,12 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from exitway.envoy.api import CLUSTER, LISTENER, ROUTE_CONFIGURATION, Json
 from exitway.envoy.cluster import published
 from exitway.envoy.listener import Captured, Proxy, capturing_listener, publishing_listener
+from exitway.envoy.matcher import filter_chain_matcher
 from exitway.envoy.route import route_configuration
 from exitway.envoy.snapshot import Resource, Snapshot
 from exitway.names.workload import Workload
@@ -43,7 +45,7 @@ class Member:
     intents: tuple[Intent, ...] = ()
     publications: tuple[Publication, ...] = ()
 
-    @property
+    @cached_property
     def policy_class(self) -> str:
         """Equal for workloads whose policies cannot differ; stable while rules change."""
         identity = [
@@ -58,6 +60,7 @@ class Member:
 class _Compiled:
     policy: Policy
     routes: Resource
+    matcher: Json
 
 
 class Program:
@@ -99,11 +102,12 @@ class Program:
         if before is not None and before.policy == policy:
             return before
         routes = route_configuration(f"http/{name}", policy, namespace, self._proxy.denied_status)
-        return _Compiled(policy, Resource.of(ROUTE_CONFIGURATION, routes))
+        return _Compiled(policy, Resource.of(ROUTE_CONFIGURATION, routes), filter_chain_matcher(policy))
 
     def _of(self, member: Member) -> list[Resource]:
-        captured = Captured(member.id, member.workload, member.netns, f"http/{member.policy_class}")
-        resources = [self._resource(capturing_listener(captured, self.policies[member.id], self._proxy))]
+        name = member.policy_class
+        captured = Captured(member.id, member.workload, member.netns, f"http/{name}")
+        resources = [self._resource(capturing_listener(captured, self._compiled[name].matcher, self._proxy))]
         for publication in member.publications:
             name = f"in/{member.id}/{publication.port}"
             resources.append(Resource.of(CLUSTER, published(name, publication.target, member.netns)))

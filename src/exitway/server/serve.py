@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import IO
 
 from exitway.api.app import create_app
 from exitway.api.guard import token
@@ -148,12 +149,24 @@ class Server:
         self.store.close()
 
     async def _idle(self) -> None:
-        """Ends when there has been no workload for a while."""
+        """Ends when there has been no workload for a while, and none is about to come."""
         since = time.monotonic()
-        while time.monotonic() - since < IDLE_SECONDS:
-            if self.workloads.running:
-                since = time.monotonic()
-            await asyncio.sleep(0.1)
+        with self.settings.arrivals.open("a") as arrivals:
+            while time.monotonic() - since < IDLE_SECONDS or not _alone(arrivals):
+                if self.workloads.running:
+                    since = time.monotonic()
+                await asyncio.sleep(0.1)
+            self._idle_lock = os.dup(
+                arrivals.fileno()
+            )  # until the process ends: who comes now waits, and starts another server
+
+
+def _alone(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

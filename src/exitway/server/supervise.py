@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 from exitway.envoy.api import Json
-from exitway.proxy.admin import admin
 from exitway.processes import Process
+from exitway.proxy.admin import admin
 from exitway.proxy.process import EnvoyProcess
 
 _log = logging.getLogger("exitway")

@@ -76,7 +76,9 @@ class DeltaStream:
         if known is None or request.subscribe:
             answers = [*self._removals(request.type_url, request.subscribe), *self._changes(request.type_url)]
             if not answers and known is None and subscription.wildcard and not request.held:
-                answers = [self._response(request.type_url)]  # a proxy that starts waits for an answer, were it an empty one
+                answers = [
+                    self._response(request.type_url)
+                ]  # a proxy that starts waits for an answer, were it an empty one
             yield from answers
 
     def publish(self, snapshot: Snapshot) -> Iterator[Response]:
