@@ -23,14 +23,6 @@ def eventually(condition, seconds=10):
         time.sleep(0.005)
 
 
-def ended(pid):
-    """Whether it has ended; whoever inherited it may not have buried it yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
 def running(*command):
     wanted = b"\0".join(part.encode() for part in command) + b"\0"
     return [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and _cmdline(entry) == wanted]
@@ -339,7 +331,7 @@ def test_when_the_parent_is_killed_everything_ends():
         run.process.kill()
         run.process.wait()
         eventually(lambda: not running("sleep", "7392.03"))
-        eventually(lambda: all(ended(pid) for pid in inside))
+        eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in inside))
 
 
 def test_when_the_first_process_is_killed_the_command_ends():
