@@ -53,7 +53,7 @@ def intents(draw):
     for number in range(draw(st.integers(0, 6))):
         kind = draw(st.sampled_from(["http", "tls", "tcp"]))
         destinations = {"http": PATTERNS, "tls": DOTTED, "tcp": NETWORKS}[kind]
-        ports = HTTP if kind == "http" else NUMBERS.map(lambda number, kind=kind: f"{number}/{kind.upper()}")
+        ports = HTTP if kind == "http" else NUMBERS.map(f"{{}}/{kind.upper()}".format)
         made.append(
             intent(
                 f"r{number}",

@@ -2,7 +2,7 @@ import json
 import subprocess
 from datetime import UTC, datetime
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from exitway.envoy import api
 from exitway.envoy.bootstrap import bootstrap
@@ -34,6 +34,7 @@ def snapshot_of(policy):
 
 
 @given(intents(), CALLS)
+@settings(max_examples=400)
 def test_the_generated_configuration_means_what_the_policy_decides(rules, call):
     policy = compile_policy(rules, WORKLOAD, NOW)
     decision, path = decide(policy, call), simulate(snapshot_of(policy), "out/one", call)
@@ -61,11 +62,14 @@ def test_a_thousand_names_with_equal_ports_are_one_virtual_host():
 
 
 @given(intents())
-@settings(max_examples=5, deadline=None)
+@example(
+    [intent("odd", "*-b.a", "80/HTTP"), intent("dotted", "*.a", "443/TLS")]
+)  # the narrow one has what the wide one allows
+@settings(max_examples=20, deadline=None)
 def test_envoy_accepts_what_is_generated(tmp_path_factory, rules):
     """The real Envoy validates the bootstrap with the snapshot in it, delivered as static resources."""
     policy = compile_policy(rules, WORKLOAD, NOW)
-    config = bootstrap("/tmp/xds.sock", "/tmp/admin.sock", PROXY.resolvers, "/etc/ssl/certs/ca-certificates.crt")  # noqa: S108
+    config = bootstrap("/tmp/xds.sock", "/tmp/admin.sock", PROXY.resolvers, "/etc/ssl/certs/ca-certificates.crt")
     listener = json.loads(
         json.dumps(capturing_listener(Captured("one", WORKLOAD, "", "http/one"), filter_chain_matcher(policy), PROXY))
     )

@@ -43,7 +43,7 @@ def test_envoy_killed_under_load_lets_nothing_out_and_is_back(server, outside):
     server("create", "-f", EXAMPLES / "egress_httpbin.yml", "-n", "shop")
     with load(server, "-n", "shop") as outcomes:
         assert outcomes(20) == ["204"] * 20
-        os.kill(server.status()["proxy"]["pid"], signal.SIGKILL)
+        os.kill(eventually(lambda: server.status()["proxy"]["pid"]), signal.SIGKILL)
         eventually(lambda: outcomes(1) == ["204"] and server.status()["proxy"]["restarts"] == 1)
         assert outcomes(20) == ["204"] * 20
     assert all(fact["host"] == "httpbin.org" for fact in outside.requests())
@@ -53,7 +53,7 @@ def test_a_denied_program_stays_denied_while_envoy_is_killed(server, outside):
     with load(server, "-n", "shop") as outcomes:
         assert outcomes(5) == ["404"] * 5
         for _ in range(3):
-            os.kill(server.status()["proxy"]["pid"], signal.SIGKILL)
+            os.kill(eventually(lambda: server.status()["proxy"]["pid"]), signal.SIGKILL)
             seen = outcomes(5)
             assert not {"200", "204"} & set(seen)
             eventually(lambda: outcomes(1) == ["404"])

@@ -37,6 +37,8 @@ def filter_chain_matcher(policy: Policy) -> Json:
 def _tls(policy: Policy) -> Json:
     names: defaultdict[int, dict[str, list[str]]] = defaultdict(lambda: {TLS: [], DENY: []})
     for host, permissions in policy.hosts.items():
+        if host.wildcard and host.suffix and not host.suffix.startswith("."):
+            continue  # Envoy knows only ``*.`` here; a rule for TLS names no other form, so what such a pattern allows it has from a wider one
         for (port, sort), permission in permissions.items():
             if sort is Sort.TLS:
                 names[port][TLS if permission.verdict is Verdict.ALLOW else DENY].append(str(host))

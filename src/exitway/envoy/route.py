@@ -99,7 +99,7 @@ def refusal(reason: Reason, namespace: str, denied_status: int, ports: Iterable[
     body = (
         "Denied by Exitway\n"
         f"  workload     {namespace}/%METADATA(LISTENER:exitway:workload)%\n"
-        "  destination  %REQ(:AUTHORITY)% port %DOWNSTREAM_LOCAL_PORT%, HTTP\n"
+        "  destination  %REQ(:AUTHORITY)%, HTTP, dialled at port %DOWNSTREAM_LOCAL_PORT%\n"
         f"  reason       {reason}: {why}\n"
         f"  to allow it  exitway create -f RULE.yml -n {namespace}    (an EgressRule for this host and port)\n"
     )

@@ -12,12 +12,11 @@ In order:
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
 
 from exitway.names.address import SYNTHETIC
 from exitway.names.call import Call, Decision, Reason, Sort, Verdict
 from exitway.names.host import Host
-from exitway.policy.policy import Permission, Permissions, Policy
+from exitway.policy.policy import Permissions, Policy
 
 
 def decide(policy: Policy, call: Call) -> Decision:
@@ -26,19 +25,24 @@ def decide(policy: Policy, call: Call) -> Decision:
     names = _by_name(policy, call.name)
     permission = networks.get((call.port, Sort.TCP)) or names.get((call.port, call.sort))
     if permission is None:
-        return _nearest((names if call.name else networks).values(), call)
+        return _nearest(names if call.name else networks, call)
     if permission.verdict is Verdict.DENY:
         return Decision(Verdict.DENY, Reason.DENIED, permission.because)
     return Decision(Verdict.ALLOW, Reason.RULE, permission.because)
 
 
-def _nearest(said: Iterable[Permission], call: Call) -> Decision:
-    allowed = [permission for permission in said if permission.verdict is Verdict.ALLOW]
-    same_port = [permission for permission in allowed if permission.port.number == call.port]
-    if same_port:
-        return Decision(Verdict.DENY, Reason.PROTOCOL, min(permission.because for permission in same_port))
+def _nearest(said: Permissions, call: Call) -> Decision:
+    """Another protocol, or another port, is no help where a rule denies just that to what is spoken here."""
+    denied = {port for (port, sort), known in said.items() if sort is call.sort and known.verdict is Verdict.DENY}
+    allowed = {
+        port: known.because
+        for (port, _), known in sorted(said.items(), reverse=True)
+        if known.verdict is Verdict.ALLOW and port not in denied
+    }
+    if call.port in allowed:
+        return Decision(Verdict.DENY, Reason.PROTOCOL, allowed[call.port])
     if allowed:
-        return Decision(Verdict.DENY, Reason.PORT, min(permission.because for permission in allowed))
+        return Decision(Verdict.DENY, Reason.PORT, min(allowed.values()))
     return Decision(Verdict.DENY, Reason.NO_RULE)
 
 

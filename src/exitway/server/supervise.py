@@ -66,6 +66,7 @@ class Supervisor:
             pause = min(LONGEST_PAUSE_SECONDS, pause * 2 or 0.1) if quick else 0.0
             self.restarts += 1
             _log.warning("Envoy (process %d) ended; starting it again", self.process.pid)
+            self.process = None
             await asyncio.sleep(pause)
 
     def stop(self) -> None:
