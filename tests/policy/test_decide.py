@@ -9,7 +9,6 @@ from exitway.names.call import Call, Reason, Sort, Verdict
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
 from exitway.policy.decide import decide
-from exitway.policy.policy import sort_of
 from exitway.resources.intent import Action
 from tests.intents import CALLS, intent, intents
 
@@ -105,7 +104,7 @@ def _speaking(rules, call, names_it):
         for rule in rules
         for target in rule.to
         for port in target.ports
-        if port.number == call.port and names_it(target, sort_of(port))
+        if port.number == call.port and names_it(target, port.sort)
     }
 
 

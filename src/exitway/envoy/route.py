@@ -16,7 +16,8 @@ from exitway.envoy.cluster import BY_NAME, BY_NAME_OVER_TLS
 from exitway.envoy.wire import header, text
 from exitway.names.call import Reason, Sort, Verdict
 from exitway.names.host import Host
-from exitway.policy.policy import Permissions, Policy
+from exitway.policy.policy import Policy
+from exitway.resources.intent import Permissions
 
 DIALLED_PORT = "exitway.dialled_port"
 DECISION = "x-exitway-decision"
@@ -38,8 +39,14 @@ _Rights = tuple[tuple[int, Right], ...]
 def route_configuration(name: str, policy: Policy, namespace: str, denied_status: int) -> Json:
     """The names of a policy, for HTTP. Equal policies give equal JSON."""
     groups: defaultdict[_Rights, list[str]] = defaultdict(list)
+    known: dict[object, _Rights] = {}
     for host, permissions in policy.hosts.items():
-        groups[_rights(permissions)].append(str(host))
+        shape = tuple(
+            [(at, one.verdict, one.port.originate_tls) for at, one in permissions.items()]
+        )  # all but the rules' names
+        if shape not in known:
+            known[shape] = _rights(permissions)
+        groups[known[shape]].append(str(host))
     if Host("", wildcard=True) not in policy.hosts:
         groups[()].append("*")
     return {

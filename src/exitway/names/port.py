@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from exitway.names.call import Sort
+
 
 class Protocol(StrEnum):
     """What is spoken on a port. HTTP2 and GRPC are HTTP to a rule: the proxy tells them apart by itself."""
@@ -28,6 +30,11 @@ class Port:
     number: int
     protocol: Protocol
     originate_tls: bool = False
+
+    @property
+    def sort(self) -> Sort:
+        """What the proxy sees on the wire when a program uses the port as its rule says."""
+        return Sort.HTTP if self.protocol.is_http else Sort(self.protocol.value.lower())
 
     def __str__(self) -> str:
         return f"{self.number}/{self.protocol}"

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TypeVar
 
-from exitway.names.call import Sort, Verdict
+from exitway.names.call import Verdict
 from exitway.names.host import Host
+from exitway.names.key import Key
 from exitway.names.workload import SYSTEM_NAMESPACE, Workload
-from exitway.policy.policy import Permission, Permissions, Policy, sort_of
-from exitway.resources.intent import Action, Intent, Network, Target
-
-Destination = TypeVar("Destination", Host, Network)
-_Grants = dict[tuple[int, Sort], Permission]
+from exitway.policy.policy import Policy
+from exitway.resources.intent import Intent, Network, Permission, Permissions
 
 
 def compile_policy(intents: Iterable[Intent], workload: Workload, now: datetime) -> Policy:
     """What the intents mean for this workload at this moment. The order of the intents does not matter."""
-    concerning = [intent for intent in intents if concerns(intent, workload)]
-    in_force = [intent for intent in concerning if intent.expires is None or intent.expires > now]
-    hosts: dict[Host, _Grants] = {}
-    networks: dict[Network, _Grants] = {}
+    in_force = [
+        intent for intent in intents if concerns(intent, workload) and (intent.expires is None or intent.expires > now)
+    ]
+    hosts: dict[Host, Permissions] = {}
+    networks: dict[Network, Permissions] = {}
     for intent in in_force:
-        for target in intent.to:
-            grants = _grants(intent, target)
-            _add(hosts, target.hosts, grants)
-            _add(networks, target.cidrs, grants)
+        for target, permissions in intent.permissions:
+            for host in target.hosts:
+                hosts[host] = _merged(hosts[host], permissions) if host in hosts else permissions
+            for network in target.cidrs:
+                networks[network] = _merged(networks[network], permissions) if network in networks else permissions
     return Policy(
         hosts=_flat(hosts),
         networks=_flat_networks(networks),
@@ -39,45 +38,30 @@ def concerns(intent: Intent, workload: Workload) -> bool:
     return intent.key.namespace in (workload.namespace, SYSTEM_NAMESPACE) and intent.selector.selects(workload.labels)
 
 
-def _grants(intent: Intent, target: Target) -> _Grants:
-    verdict = Verdict.ALLOW if intent.action is Action.ALLOW else Verdict.DENY
-    return {(port.number, sort_of(port)): Permission(verdict, port, intent.key) for port in target.ports}
+def _merged(one: Permissions, other: Permissions) -> Permissions:
+    """What two rules say together. DENY wins; among equals the smallest key, so that order cannot matter."""
+    merged = dict(one)
+    for at, permission in other.items():
+        merged[at] = min(merged.get(at, permission), permission, key=_rank)
+    return merged
 
 
-def _add(to: dict[Destination, _Grants], destinations: Iterable[Destination], grants: _Grants) -> None:
-    for destination in destinations:
-        known = to.get(destination)
-        if known is None:
-            to[destination] = dict(grants)
-        else:
-            _merge(known, grants)
-
-
-def _merge(into: _Grants, grants: Permissions) -> None:
-    """Add grants of an equally wide or wider destination. DENY wins; among equals the smallest key, so that order cannot matter."""
-    for at, new in grants.items():
-        old = into.get(at)
-        if old is None or _rank(new) < _rank(old):
-            into[at] = new
-
-
-def _rank(permission: Permission) -> tuple[bool, object, bool]:
+def _rank(permission: Permission) -> tuple[bool, Key, bool]:
     return (permission.verdict is Verdict.ALLOW, permission.because, permission.port.originate_tls)
 
 
-def _flat(hosts: Mapping[Host, _Grants]) -> dict[Host, Permissions]:
+def _flat(hosts: dict[Host, Permissions]) -> dict[Host, Permissions]:
     """Give each pattern what the wider patterns say as well."""
-    wildcards = {host.suffix: grants for host, grants in hosts.items() if host.wildcard}
+    wildcards = {host.suffix: permissions for host, permissions in hosts.items() if host.wildcard}
     if not wildcards:
-        return dict(hosts)
+        return hosts
     lengths = sorted({len(suffix) for suffix in wildcards})
     flat: dict[Host, Permissions] = {}
-    for host, grants in hosts.items():
-        merged = dict(grants)
+    for host, permissions in hosts.items():
+        flat[host] = permissions
         for wider in _wider(host, lengths):
             if wider in wildcards:
-                _merge(merged, wildcards[wider])
-        flat[host] = merged
+                flat[host] = _merged(flat[host], wildcards[wider])
     return flat
 
 
@@ -89,14 +73,13 @@ def _wider(host: Host, lengths: list[int]) -> Iterator[str]:
         yield host.suffix[-length:] if length else ""
 
 
-def _flat_networks(networks: Mapping[Network, _Grants]) -> dict[Network, Permissions]:
+def _flat_networks(networks: Mapping[Network, Permissions]) -> dict[Network, Permissions]:
     flat: dict[Network, Permissions] = {}
-    for network, grants in networks.items():
-        merged = dict(grants)
+    for network, permissions in networks.items():
+        flat[network] = permissions
         for other, wider in networks.items():
-            if other is not network and other.version == network.version and _contains(other, network):
-                _merge(merged, wider)
-        flat[network] = merged
+            if other.version == network.version and _contains(other, network):
+                flat[network] = _merged(flat[network], wider)
     return flat
 
 

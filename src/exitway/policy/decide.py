@@ -16,7 +16,8 @@ import ipaddress
 from exitway.names.address import SYNTHETIC
 from exitway.names.call import Call, Decision, Reason, Sort, Verdict
 from exitway.names.host import Host
-from exitway.policy.policy import Permissions, Policy
+from exitway.policy.policy import Policy
+from exitway.resources.intent import Permissions
 
 
 def decide(policy: Policy, call: Call) -> Decision:
