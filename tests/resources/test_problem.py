@@ -1,9 +1,10 @@
-import ast
 import re
 from pathlib import Path
 
 import exitway
-from exitway.resources.problem import CATALOGUE, Place, Problem, Problems, quoted
+from exitway.resources import catalogue
+from exitway.resources.catalogue import AREAS, CATALOGUE
+from exitway.resources.problem import Place, Problem, Problems, quoted
 
 SOURCE = Path(exitway.__file__).parent
 
@@ -12,21 +13,16 @@ def test_every_code_that_is_used_stands_in_the_catalogue_and_the_other_way_round
     used = {
         code
         for path in SOURCE.rglob("*.py")
-        if path.name != "problem.py"
+        if path.name != "catalogue.py"
         for code in re.findall(r'"(EXW\d{4})"', path.read_text())
     }
     assert used == set(CATALOGUE)
 
 
-def test_a_code_is_given_once_and_in_order():
-    tree = ast.parse((SOURCE / "resources" / "problem.py").read_text())
-    (catalogue,) = (
-        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CATALOGUE"
-    )
-    assert isinstance(catalogue, ast.Dict)
-    codes = [key.value for key in catalogue.keys if isinstance(key, ast.Constant)]
-    assert codes == sorted(set(map(str, codes)))
-    assert len(codes) == len(CATALOGUE)
+def test_a_code_is_given_once_in_order_and_in_an_area():
+    codes = re.findall(r'"(EXW\d{4})"', Path(catalogue.__file__).read_text())
+    assert codes == list(CATALOGUE) == sorted(CATALOGUE)
+    assert list(dict.fromkeys(code[3:5] for code in codes)) == list(AREAS)
 
 
 def test_a_problem_is_one_line_with_its_place():

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from exitway.resources.catalogue import CATALOGUE
 from exitway.resources.kinds import read
-from exitway.resources.problem import CATALOGUE, Problems
+from exitway.resources.problem import Problems
 
 Wire = dict[str, Any]
 

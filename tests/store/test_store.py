@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from exitway.resources.kinds import read
-from exitway.store.change import Conflict, Delete, Gone, Put, Unavailable, metadata, version
+from exitway.store.change import Conflict, Delete, Gone, Put, Unavailable, version
 from exitway.store.store import Store
 from tests.rules import rule
 
@@ -33,13 +33,17 @@ def key(name):
     return put(name).key
 
 
+def stored(store, name):
+    return store.registry.get(key(name))
+
+
 def names(store):
     return [resource.key.name for resource in store.registry]
 
 
 def test_a_resource_gets_its_metadata_and_keeps_what_identifies_it(store):
     store.commit([put("a", "one.example", labels={"team": "pay"})])
-    first = metadata(store.registry.get(key("a")))
+    first = stored(store, "a").metadata
     assert {**first, "uid": ""} == {
         "name": "a",
         "namespace": "default",
@@ -50,10 +54,10 @@ def test_a_resource_gets_its_metadata_and_keeps_what_identifies_it(store):
         "creationTimestamp": "2026-07-01T12:00:00Z",
     }
     store.commit([put("a", "one.example")])
-    relabelled = metadata(store.registry.get(key("a")))
+    relabelled = stored(store, "a").metadata
     assert (relabelled["uid"], relabelled["generation"], relabelled["resourceVersion"]) == (first["uid"], 1, "2")
     store.commit([put("a", "two.example")])
-    assert metadata(store.registry.get(key("a")))["generation"] == 2
+    assert stored(store, "a").metadata["generation"] == 2
 
 
 def test_a_put_that_changes_nothing_makes_no_revision(store):

@@ -30,7 +30,7 @@ from exitway.api.write import Writer
 from exitway.names.key import Key
 from exitway.resources.kind_names import KindName
 from exitway.resources.resource import Json, Resource
-from exitway.store.change import Change, Commit, Delete, metadata
+from exitway.store.change import Change, Commit, Delete
 
 
 class Collection:
@@ -112,7 +112,7 @@ class Collection:
             "name": resource.key.name,
             "group": resource.key.group,
             "kind": self._kind.plural,
-            "uid": metadata(resource)["uid"],
+            "uid": resource.metadata["uid"],
         }
         return JSONResponse({**_SUCCESS, "details": details}, headers=warnings)
 

@@ -6,12 +6,12 @@ A namespace needs no making: it is there when a resource is in it, or when it is
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import version
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from exitway import __version__
 from exitway.resources.kind_names import KIND_NAMES, KindName
 from exitway.resources.resource import Json
 from exitway.store.store import Store
@@ -22,7 +22,7 @@ _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "updat
 def discovery_routes(store: Store) -> list[Route]:
     """The routes."""
     fixed: dict[str, Json] = {
-        "/version": {"major": "1", "minor": "32", "gitVersion": f"v1.32.0+exitway-{version('exitway')}"},
+        "/version": {"major": "1", "minor": "32", "gitVersion": f"v1.32.0+exitway-{__version__}"},
         "/api": {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []},
         "/api/v1": _resources("v1", [_NAMESPACES]),
         "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(group) for group in _groups()]},

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from exitway.api.status import Refusal, bad_request
 from exitway.resources.kind_names import KindName
 from exitway.resources.resource import Json, Resource
-from exitway.store.change import Delete, metadata
+from exitway.store.change import Delete
 
 
 def placed(kind: KindName, path: Mapping[str, str], wire: Json) -> Json:
@@ -53,7 +53,7 @@ def deletion(resource: Resource, options: Any) -> Delete:
     """
     given = options.get("preconditions") if isinstance(options, dict) else None
     preconditions = given if isinstance(given, dict) else {}
-    if preconditions.get("uid") not in (None, metadata(resource)["uid"]):
+    if preconditions.get("uid") not in (None, resource.metadata["uid"]):
         raise Refusal(409, "Conflict", f"{resource.key} has another uid than the precondition")
     return Delete(resource.key, str(preconditions.get("resourceVersion") or ""))
 

@@ -53,12 +53,12 @@ def plan(registry: Registry, verb: Verb, wires: Sequence[Json]) -> list[Change]:
         code, reason = (409, "AlreadyExists") if verb is Verb.CREATE else (404, "NotFound")
         raise Refusal(code, reason, "; ".join(cause.problem.message for cause in causes), causes)
     return [
-        Put(resource, "" if verb is Verb.CREATE else expected(wire))
+        Put(resource, "" if verb is Verb.CREATE else _expected(wire))
         for resource, wire in zip(resources, wires, strict=True)
     ]
 
 
-def expected(wire: Mapping[str, Any]) -> str:
+def _expected(wire: Mapping[str, Any]) -> str:
     """The resourceVersion that the object gives, or nothing."""
     given = _metadata(wire).get("resourceVersion") or ""
     if not isinstance(given, str):
@@ -66,14 +66,13 @@ def expected(wire: Mapping[str, Any]) -> str:
     return given
 
 
-def written(wire: Mapping[str, Any]) -> Json:
+def _written(wire: Mapping[str, Any]) -> Json:
     """The object without what only the server writes, and in a namespace."""
-    stripped = {name: value for name, value in wire.items() if name != "status"}
-    if isinstance(wire.get("metadata"), dict):
-        stripped["metadata"] = {"namespace": "default"} | {
-            name: value for name, value in wire["metadata"].items() if name not in _OURS
-        }
-    return stripped
+    metadata = wire.get("metadata")
+    if not isinstance(metadata, dict):
+        return dict(wire)
+    own = {name: value for name, value in metadata.items() if name not in _OURS}
+    return {**wire, "metadata": {"namespace": "default", **own}}
 
 
 def _admitted(registry: Registry, wires: Sequence[Json]) -> list[Resource]:
@@ -81,7 +80,7 @@ def _admitted(registry: Registry, wires: Sequence[Json]) -> list[Resource]:
     read_ones, causes = dict[int, Resource](), list[Cause]()
     for index, wire in enumerate(wires):
         try:
-            read_ones[index] = read(written(wire))
+            read_ones[index] = read(_written(wire))
         except Problems as problems:
             causes += [Cause(problem, index) for problem in problems.problems]
     causes += _twice([(index, resource.key) for index, resource in read_ones.items()])
@@ -99,7 +98,7 @@ def _deletions(registry: Registry, wires: Sequence[Json]) -> list[Change]:
         keys = [key for key in _keys(wire) if registry.get(key)]
         causes += [] if keys else [Cause(_absent(_keys(wire), wire), index)]
         meant += [(index, key) for key in keys]
-        changes += [Delete(key, expected(wire)) for key in keys]
+        changes += [Delete(key, _expected(wire)) for key in keys]
     if causes:
         raise Refusal(404, "NotFound", "; ".join(cause.problem.message for cause in causes), causes)
     if causes := _twice(meant):
@@ -111,9 +110,11 @@ def _keys(wire: Mapping[str, Any]) -> list[Key]:
     """The keys that an object to be deleted may have."""
     meta = _metadata(wire)
     name, namespace = str(meta.get("name", "")), str(meta.get("namespace") or "default")
-    versions = {kind.api_version: kind for kind in KIND_NAMES if kind.kind == wire.get("kind")}
-    kinds = [kind for api_version, kind in versions.items() if wire.get("apiVersion") in (None, "", api_version)]
-    return [Key(kind.type, namespace, name, kind.group) for kind in kinds]
+    return [
+        Key(kind.type, namespace, name, kind.group)
+        for kind in KIND_NAMES
+        if kind.kind == wire.get("kind") and wire.get("apiVersion") in (None, "", kind.api_version)
+    ]
 
 
 def _existence(registry: Registry, verb: Verb, key: Key, index: int) -> list[Cause]:

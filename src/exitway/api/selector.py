@@ -13,7 +13,6 @@ from exitway.api.status import bad_request
 from exitway.resources.kind_names import KindName
 from exitway.resources.registry import Registry
 from exitway.resources.resource import Resource
-from exitway.store.change import metadata
 
 Values = Mapping[str, str]
 Requirement = Callable[[Values], bool]
@@ -46,7 +45,7 @@ class Selector:
         if (key.group, key.type) != self._kind or self._namespace not in ("", key.namespace):
             return False
         fields = {"metadata.name": key.name, "metadata.namespace": key.namespace}
-        labels = metadata(resource).get("labels", {})
+        labels = resource.metadata.get("labels", {})
         return all(holds(fields) for holds in self._fields) and all(holds(labels) for holds in self._labels)
 
 

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from exitway.resources.brief import age, few
 from exitway.resources.resource import Json, Resource
-from exitway.store.change import metadata
 
-_SHOWN = 3
-"""How many values a cell shows."""
 _ALWAYS, _WIDE = 0, 1
 _COLUMNS = [
     ("Name", _ALWAYS, "name", "The rule's name"),
@@ -39,15 +37,6 @@ def table(resources: Sequence[Resource], revision: int, now: datetime, include: 
     }
 
 
-def age(created: str, now: datetime) -> str:
-    """A time such as ``45s``, ``12m``, ``7h`` or ``30d``, one unit, rounded down."""
-    seconds = max(int((now - datetime.fromisoformat(created)).total_seconds()), 0)
-    for unit, length, most in (("s", 1, 120), ("m", 60, 120 * 60), ("h", 3600, 48 * 3600)):
-        if seconds < most:
-            return f"{seconds // length}{unit}"
-    return f"{seconds // 86400}d"
-
-
 def _cells(resource: Resource, now: datetime) -> list[Any]:
     targets = [target for intent in resource.intents for target in intent.to]
     hosts = [str(host) for target in targets for host in (*target.hosts, *target.cidrs)]
@@ -57,20 +46,8 @@ def _cells(resource: Resource, now: datetime) -> list[Any]:
         intent.expires.astimezone(UTC).isoformat(timespec="seconds") for intent in resource.intents if intent.expires
     ]
     actions = sorted({str(intent.action) for intent in resource.intents})
-    born = metadata(resource)["creationTimestamp"]
-    return [
-        resource.key.name,
-        _some(hosts),
-        _some(ports),
-        age(born, now),
-        *(_some(cell) for cell in (actions, labels, expires)),
-    ]
-
-
-def _some(values: list[str]) -> str:
-    if len(values) > _SHOWN:
-        return f"{','.join(values[:_SHOWN])},... ({len(values) - _SHOWN} more)"
-    return ",".join(values) or "<none>"
+    to, on, *wide = (few(cell) or "<none>" for cell in (hosts, ports, actions, labels, expires))
+    return [resource.key.name, to, on, age(resource.metadata["creationTimestamp"], now), *wide]
 
 
 def _object(resource: Resource, include: str) -> Json:
@@ -78,4 +55,4 @@ def _object(resource: Resource, include: str) -> Json:
         return {}
     if include == "Object":
         return {"object": resource.wire}
-    return {"object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata(resource)}}
+    return {"object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": resource.metadata}}

@@ -38,7 +38,7 @@ class _Watch:
 
     def line(self, type_: str, resource: Resource) -> bytes:
         """One event."""
-        revision = int(resource.wire["metadata"]["resourceVersion"])
+        revision = int(resource.metadata["resourceVersion"])
         shown = table([resource], revision, datetime.now(UTC), self.table) if self.table else resource.wire
         return _line(type_, shown)
 

@@ -65,7 +65,7 @@ def _by_files(
 def _by_names(
     client: Client, body: Mapping[str, Any], arguments: Sequence[str], namespace: str
 ) -> tuple[Any, list[str]]:
-    kinds, names = kinds_and_names(arguments) if arguments else ((), [])
+    kinds, names = kinds_and_names(arguments, "delete") if arguments else ((), [])
     if not names:
         raise click.UsageError("provide configuration type and name or -f option")
     version = {"apiVersion": kinds[0].api_version} if len(kinds) == 1 else {}

@@ -11,10 +11,11 @@ import click
 
 from exitway.cli import complete, options, render
 from exitway.cli.client import Client
-from exitway.cli.get import check_found, fetch, sort
-from exitway.cli.kind import TYPES, full_kind, kinds_and_names
+from exitway.cli.get import check_found, fetch, in_order
+from exitway.cli.kind import full_kind, kinds_and_names
 from exitway.cli.problems import printable
 from exitway.cli.summary import Way, summary
+from exitway.resources.brief import age
 from exitway.settings import Settings
 
 _INDENT = 14
@@ -30,12 +31,9 @@ def describe(arguments: tuple[str, ...], namespace: str | None, server: Path | N
     \b
     exitway describe egressrule httpbin-egress-rule -n shop
     """  # noqa: D301
-    if not arguments:
-        raise click.UsageError(f"specify the type of resource to describe. Types are {', '.join(TYPES)}")
-    kinds, names = kinds_and_names(arguments)
+    kinds, names = kinds_and_names(arguments, "describe")
     client = Client(Settings.from_environment(), server)
-    lists = fetch(client, kinds, namespace, names)
-    wires = sort(wire for listed in lists.values() for wire in listed["items"])
+    wires = in_order(fetch(client, kinds, namespace, names))
     if not wires:
         click.echo("No resources found.")
     standing = _standing(client) if wires else []
@@ -56,9 +54,9 @@ def sheet(wire: Mapping[str, Any], now: datetime, standing: list[str]) -> Iterat
     yield "Namespace", metadata["namespace"]
     yield "Kind", full_kind(wire)
     yield from _block("Labels", [f"{name}={value}" for name, value in (metadata.get("labels") or {}).items()])
-    yield "Age", f"{render.age(wire, now)} (since {metadata['creationTimestamp']})"
+    yield "Age", f"{age(metadata['creationTimestamp'], now)} (since {metadata['creationTimestamp']})"
     yield "Revision", str(metadata["resourceVersion"])
-    yield "Action", "DENY: it wins over every rule that allows" if said.action == "deny" else "ALLOW"
+    yield "Action", "DENY: it wins over every rule that allows" if said.action == "DENY" else "ALLOW"
     yield "For", said.workloads
     yield from _block("To", [line for way in said.ways for line in _way(way)])
     over = bool(said.expires) and datetime.fromisoformat(said.expires) <= now

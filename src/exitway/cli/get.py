@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +11,7 @@ import click
 
 from exitway.cli import complete, options, render
 from exitway.cli.client import Client
-from exitway.cli.kind import TYPES, Kinds, kinds_and_names, paths
+from exitway.cli.kind import Kinds, kinds_and_names, paths
 from exitway.resources.problem import Problem, Problems
 from exitway.settings import Settings
 
@@ -33,16 +33,14 @@ def get(arguments: tuple[str, ...], namespace: str | None, output: str, watching
     exitway get egressrules -n shop -o wide
     exitway get egressrule httpbin-egress-rule -n shop -o yaml
     """  # noqa: D301
-    if not arguments:
-        raise click.UsageError(f"specify the type of resource to get. Types are {', '.join(TYPES)}")
-    kinds, names = kinds_and_names(arguments)
+    kinds, names = kinds_and_names(arguments, "get")
     client = Client(Settings.from_environment(), server)
-    collections = fetch(client, kinds, namespace, names)
-    wires = sort(wire for collection in collections.values() for wire in collection["items"])
+    lists = fetch(client, kinds, namespace, names)
+    wires = in_order(lists)
     if watching:
         from exitway.cli.watch import watch_lists
 
-        watch_lists(client, collections, wires, names, output)
+        watch_lists(client, lists, wires, names, output)
     else:
         print_resources(wires, output, one=len(names) == 1)
         check_found(kinds, names, wires, namespace)
@@ -61,8 +59,9 @@ def fetch(client: Client, kinds: Kinds, namespace: str | None, names: Sequence[s
     return lists
 
 
-def sort(wires: Iterator[Any]) -> list[Any]:
-    """By namespace, name and version."""
+def in_order(lists: Mapping[str, Any]) -> list[Any]:
+    """The resources of the lists, by namespace, name and version."""
+    wires = [wire for listed in lists.values() for wire in listed["items"]]
     return sorted(wires, key=lambda wire: (wire["metadata"]["namespace"], wire["metadata"]["name"], wire["apiVersion"]))
 
 

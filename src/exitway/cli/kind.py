@@ -26,8 +26,10 @@ def find_kinds(word: str) -> Kinds:
     raise click.UsageError(f"configuration type {printable(word)} not found, the types are {', '.join(TYPES)}")
 
 
-def kinds_and_names(arguments: Sequence[str]) -> tuple[Kinds, list[str]]:
-    """Read ``TYPE NAME...``, or ``TYPE/NAME...`` as ``-o name`` prints it. There is at least one argument."""
+def kinds_and_names(arguments: Sequence[str], verb: str) -> tuple[Kinds, list[str]]:
+    """Read ``TYPE NAME...``, or ``TYPE/NAME...`` as ``-o name`` prints it."""
+    if not arguments:
+        raise click.UsageError(f"specify the type of resource to {verb}. Types are {', '.join(TYPES)}")
     if "/" not in arguments[0]:
         return find_kinds(arguments[0]), list(arguments[1:])
     pairs = [argument.partition("/") for argument in arguments]

@@ -9,13 +9,11 @@ from typing import Any
 
 from exitway.cli.kind import full_kind
 from exitway.cli.problems import printable
-from exitway.cli.summary import summary
+from exitway.resources.brief import age, few
 
 Json = Mapping[str, Any]
 
 _GAP = 3
-_SHOWN = 3
-"""How many values a cell shows."""
 
 
 class Table:
@@ -51,27 +49,13 @@ def row(columns: Sequence[str], wire: Json, now: datetime) -> tuple[str, ...]:
     metadata = wire["metadata"]
     cells = [metadata["name"], full_kind(wire), metadata["namespace"]]
     if columns == WIDE:
+        from exitway.cli.summary import summary
+
         said = summary(wire)
-        destinations = some(name for way in said.ways for name in way.destinations)
-        ports = some(port for way in said.ways for port in way.ports)
-        cells += [said.action.upper(), destinations, ports, age(wire, now)]
+        destinations = few(name for way in said.ways for name in way.destinations)
+        ports = few(port for way in said.ways for port in way.ports)
+        cells += [said.action, destinations, ports, age(metadata["creationTimestamp"], now)]
     return tuple(cells)
-
-
-def age(wire: Json, now: datetime) -> str:
-    """How long ago it was created: ``45s``, ``12m``, ``7h`` or ``30d``, one unit, rounded down, as the API's own tables say it."""
-    seconds = max(int((now - datetime.fromisoformat(wire["metadata"]["creationTimestamp"])).total_seconds()), 0)
-    for unit, length, most in (("s", 1, 120), ("m", 60, 120 * 60), ("h", 3600, 48 * 3600)):
-        if seconds < most:
-            return f"{seconds // length}{unit}"
-    return f"{seconds // 86400}d"
-
-
-def some(values: Iterable[str]) -> str:
-    """The first few of the values."""
-    different = list(dict.fromkeys(values))
-    more = f",... ({len(different) - _SHOWN} more)" if len(different) > _SHOWN else ""
-    return ",".join(different[:_SHOWN]) + more
 
 
 def now() -> datetime:

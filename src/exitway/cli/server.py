@@ -6,9 +6,11 @@ import json
 import os
 import select
 import signal
+from pathlib import Path
 
 import click
 
+from exitway.cli import options
 from exitway.cli.client import Client
 from exitway.cli.daemon import Background, answers
 from exitway.resources.problem import Problem, Problems
@@ -30,6 +32,9 @@ def up(tcp: str) -> None:
     """Start the server in the background, unless it runs."""
     settings = Settings.from_environment()
     if answers(settings):
+        if tcp:
+            hint = "`exitway down` ends it; programs that run stay sealed, and reach nothing until they are started again"
+            raise Problems([Problem("EXW0602", f"a server is already running, and does not serve {tcp} now", hint)])
         click.echo("the server is running already", err=True)
         return
     server = Background(settings, *(["--tcp", tcp] if tcp else []))
@@ -37,19 +42,17 @@ def up(tcp: str) -> None:
     server.release()
     click.echo(f"the server is running; its socket is {settings.socket}", err=True)
     if tcp:
-        click.echo(
-            f"kubectl --server=http://{tcp} --token=$(cat {settings.state_dir / 'token'}) get egressrules", err=True
-        )
+        click.echo(f"kubectl --server=http://exitway:$(cat {settings.token})@{tcp} get egressrules.exitway.dev", err=True)
 
 
 @click.command()
-def down() -> None:
+@options.server
+def down(server: Path | None) -> None:
     """Stop the server and its proxy. Programs that still run stay sealed and reach nothing."""
-    settings = Settings.from_environment()
-    status = Client(settings).request("GET", "/exitway/v1/status")
-    server = os.pidfd_open(status["pid"])
-    signal.pidfd_send_signal(server, signal.SIGTERM)
-    if not select.select([server], [], [], STOP_SECONDS)[0]:
+    status = Client(Settings.from_environment(), server).request("GET", "/exitway/v1/status")
+    process = os.pidfd_open(status["pid"])
+    signal.pidfd_send_signal(process, signal.SIGTERM)
+    if not select.select([process], [], [], STOP_SECONDS)[0]:
         raise Problems(
             [Problem("EXW0905", f"the server, process {status['pid']}, does not stop", "it may be ended with kill -9")]
         )
@@ -70,18 +73,26 @@ def serve(tcp: str, until_idle: bool) -> None:
 
 
 @click.command()
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print.")
-def status(output: str) -> None:
+@click.option(
+    "-o",
+    "--output",
+    metavar="FORMAT",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to print: text, json.",
+)
+@options.server
+def status(output: str, server: Path | None) -> None:
     """Show the server, its proxy and its workloads."""
-    settings = Settings.from_environment()
-    found = Client(settings).request("GET", "/exitway/v1/status")
+    client = Client(Settings.from_environment(), server)
+    found = client.request("GET", "/exitway/v1/status")
     if output == "json":
         click.echo(json.dumps(found, indent=2))
         return
     proxy = found["proxy"]
     state = "connected" if proxy["connected"] else "not connected"
     lines = [
-        f"server     {found['version']}, process {found['pid']}, up {found['uptimeSeconds']} s, {settings.socket}",
+        f"server     {found['version']}, process {found['pid']}, up {found['uptimeSeconds']} s, {client.socket}",
         f"proxy      Envoy, process {proxy['pid']}, {state}, restarted {proxy['restarts']} times",
         f"rules      {found['rules']} at revision {found['revision']}",
         f"flow log   {found['flowLog']}",

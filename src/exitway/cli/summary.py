@@ -22,7 +22,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """``action``: ``allow`` or ``deny``; ``workloads``: whose calls are meant; ``expires``: RFC 3339, or empty."""
+    """``action``: ``ALLOW`` or ``DENY``; ``workloads``: whose calls are meant; ``expires``: RFC 3339, or empty."""
 
     action: str
     workloads: str
@@ -40,16 +40,14 @@ def _of_istio(wire: Json) -> Summary:
     ports = tuple(f"{port['port']}/{str(port['protocol']).upper()}" for port in spec["ports"])
     originated = [port.partition("/")[0] for port in ports if port.endswith("/HTTPS")]
     notes = (f"programs speak HTTP on port {', '.join(originated)}, Exitway verified TLS",) if originated else ()
-    return Summary("allow", _workloads(wire, {}), (Way((spec["destination"]["service"],), ports, notes),))
+    return Summary("ALLOW", _workloads(wire, {}), (Way((spec["destination"]["service"],), ports, notes),))
 
 
 def _of_exitway(wire: Json) -> Summary:
     spec = wire["spec"]
     labels = (spec.get("workloadSelector") or {}).get("matchLabels") or {}
     ways = tuple(_way(target) for target in spec["to"])
-    return Summary(
-        str(spec.get("action", "ALLOW")).lower(), _workloads(wire, labels), ways, str(spec.get("expires") or "")
-    )
+    return Summary(spec.get("action", "ALLOW"), _workloads(wire, labels), ways, spec.get("expires", ""))
 
 
 def _way(target: Json) -> Way:

@@ -125,6 +125,8 @@ def _http(routes: str, proxy: Proxy) -> Json:
         server_header_transformation="PASS_THROUGH",
         http_protocol_options={"accept_http_10": True},
         strip_trailing_host_dot=True,
+        # the forward proxy dials the port of the authority, where there is one, before the port that was dialled
+        strip_any_host_port=True,
         upgrade_configs=[{"upgrade_type": "websocket"}],
         stream_idle_timeout="3600s",
         local_reply_config=_local_replies(),

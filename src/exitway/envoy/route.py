@@ -51,7 +51,6 @@ def route_configuration(name: str, policy: Policy, namespace: str, denied_status
         groups[()].append("*")
     return {
         "name": name,
-        "ignore_port_in_host_matching": True,
         "request_headers_to_remove": ["x-forwarded-proto"],
         "virtual_hosts": [
             {
@@ -82,12 +81,19 @@ def _routes(rights: _Rights, namespace: str, denied_status: int) -> Iterator[Jso
     for port, right in rights:
         match = {"prefix": "/", "filter_state": [{"key": DIALLED_PORT, "string_match": {"exact": str(port)}}]}
         if right in _CLUSTERS:
-            yield {"match": match, "route": {"cluster": _CLUSTERS[right], "timeout": "0s"}}
+            yield {"match": match, "route": _forward(right, port)}
         else:
             yield {"match": match} | refusal(_REASONS[right], namespace, denied_status)
     allowed = sorted(port for port, right in rights if right is not Right.DENIED)
     reason = Reason.PORT if allowed else Reason.NO_RULE
     yield {"match": {"prefix": "/"}} | refusal(reason, namespace, denied_status, ports=allowed)
+
+
+def _forward(right: Right, port: int) -> Json:
+    """The listener has taken the port off the authority, so that none but the dialled one can count; where it belongs there, it is put back."""
+    route = {"cluster": _CLUSTERS[right], "timeout": "0s"}
+    usual = 443 if right is Right.ALLOW_OVER_TLS else 80
+    return route if port == usual else route | {"host_rewrite": "%REQ(:AUTHORITY)%:%DOWNSTREAM_LOCAL_PORT%"}
 
 
 _CLUSTERS = {Right.ALLOW: BY_NAME, Right.ALLOW_OVER_TLS: BY_NAME_OVER_TLS}

@@ -18,12 +18,17 @@ import re
 from dataclasses import dataclass
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z", re.ASCII | re.IGNORECASE)
-MAX_LENGTH = 255
+_MAX_LENGTH = 253
 
 
 def is_label(text: str) -> bool:
     """Whether the text is one DNS label (RFC 1123): letters, digits and inner hyphens, at most 63."""
     return _LABEL.match(text) is not None
+
+
+def is_name(text: str) -> bool:
+    """Whether the text is a name of labels joined by dots, at most 253 characters together (RFC 1123; RFC 1035, section 2.3.4)."""
+    return len(text) <= _MAX_LENGTH and all(map(is_label, text.split(".")))
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 from ipaddress import IPv6Network, ip_address, ip_network
 
-from exitway.names.host import is_label
+from exitway.names.host import is_name
 from exitway.resources.problem import Problem, quoted
 
-_NAME_MAX = 253
 _NUMBER = re.compile(r"(\d+|0x[0-9a-f]*)\Z", re.ASCII | re.IGNORECASE)
 _CIDR = re.compile(r"[0-9a-fA-F.:]+/\d{1,3}\Z", re.ASCII)
 _MAPPED = IPv6Network("::ffff:0:0/96")
@@ -45,7 +44,7 @@ def _host_fault(host: str) -> tuple[str, str, str] | None:
 
 def _form_hint(name: str) -> str:
     """What to do about a malformed name; empty if it is well formed."""
-    if len(name) <= _NAME_MAX and all(map(is_label, name.split("."))):
+    if is_name(name):
         return ""
     if "://" in name or "/" in name:
         return "only the name, without scheme and path"

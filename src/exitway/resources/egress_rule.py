@@ -27,10 +27,10 @@ from exitway.names.key import Key
 from exitway.names.port import Port, Protocol
 from exitway.names.workload import Selector
 from exitway.resources.destination import cidr_fault, host_fault
-from exitway.resources.form import Form, did_you_mean, mapping, mappings, read_form, strings
+from exitway.resources.form import Form, did_you_mean, mapping, mappings, strings
 from exitway.resources.intent import Action, Intent, Target
-from exitway.resources.metadata import Metadata, label_faults, metadata_faults
-from exitway.resources.problem import MAX_PROBLEMS, Problem, Problems, quoted
+from exitway.resources.metadata import Object, label_faults, read_object
+from exitway.resources.problem import Problem, quoted
 from exitway.resources.resource import Resource
 
 API_VERSION = "exitway.dev/v1"
@@ -66,21 +66,13 @@ class _Spec(Form):
     expires: str = ""
 
 
-class _EgressRule(Form):
-    apiVersion: str  # noqa: N815 - wire name
-    kind: str
-    metadata: Metadata
+class _EgressRule(Object):
     spec: _Spec
-    status: Any = None
 
 
 def read(wire: Mapping[str, Any]) -> Resource:
-    """The resource. Raises :class:`Problems`, with all of them."""
-    form, problems = read_form(_EgressRule, wire)
-    problems += metadata_faults(mapping(wire.get("metadata")))
-    problems += _faults(mapping(wire.get("spec")))
-    if form is None or problems:
-        raise Problems(problems[:MAX_PROBLEMS])
+    """The resource. Raises :class:`~exitway.resources.problem.Problems`, with all of them."""
+    form = read_object(_EgressRule, wire, _faults(mapping(wire.get("spec"))))
     key = Key("egress-rule", form.metadata.namespace, form.metadata.name, "exitway.dev")
     intent = Intent(
         key,

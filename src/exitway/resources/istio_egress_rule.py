@@ -17,11 +17,11 @@ from typing import Any
 from exitway.names.host import Host
 from exitway.names.key import Key
 from exitway.names.port import Port, Protocol
-from exitway.resources.form import Form, mapping, mappings, read_form
+from exitway.resources.form import Form, mapping, mappings
 from exitway.resources.intent import Intent, Target
 from exitway.resources.istio_service import is_cidr, service_fault
-from exitway.resources.metadata import Metadata, metadata_faults
-from exitway.resources.problem import MAX_PROBLEMS, Problem, Problems
+from exitway.resources.metadata import Object, read_object
+from exitway.resources.problem import Problem
 from exitway.resources.resource import Resource
 
 API_VERSION = "config.istio.io/v1alpha2"
@@ -50,21 +50,14 @@ class _Spec(Form):
     use_egress_proxy: bool = False
 
 
-class _EgressRule(Form):
-    apiVersion: str  # noqa: N815 - wire name
-    kind: str
-    metadata: Metadata
+class _EgressRule(Object):
     spec: _Spec
-    status: Any = None
 
 
 def read(wire: Mapping[str, Any]) -> Resource:
-    """The resource. Raises :class:`Problems`, with all of them."""
-    form, problems = read_form(_EgressRule, wire)
-    problems += metadata_faults(mapping(wire.get("metadata")))
-    problems += _faults(wire["spec"]) if isinstance(wire.get("spec"), dict) else ()
-    if form is None or problems:
-        raise Problems(problems[:MAX_PROBLEMS])
+    """The resource. Raises :class:`~exitway.resources.problem.Problems`, with all of them."""
+    spec = wire.get("spec")
+    form = read_object(_EgressRule, wire, _faults(spec) if isinstance(spec, dict) else ())
     key = Key("egress-rule", form.metadata.namespace, form.metadata.name, "config.istio.io")
     intent = Intent(key, _targets(destination(wire), form.spec.ports or ()))
     return Resource(key, API_VERSION, form.kind, {name: wire[name] for name in wire if name != "status"}, (intent,))

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from exitway.names.host import MAX_LENGTH, is_label
+from exitway.names.host import is_label
 from exitway.resources.problem import Problem, quoted
 
+_MAX_LENGTH = 255
 _PREFIX = re.compile(r"\d{1,3}\Z", re.ASCII)
 
 
@@ -52,8 +53,8 @@ def _domain_fault(domain: str) -> str:
         name = domain[2:] if domain[1] in ".-" else domain[1:]
     if not name:
         return "empty domain name not allowed"
-    if len(name) > MAX_LENGTH:
-        return f"domain name {quoted(name)} too long (max {MAX_LENGTH})"
+    if len(name) > _MAX_LENGTH:
+        return f"domain name {quoted(name)} too long (max {_MAX_LENGTH})"
     bad = next((label for label in name.split(".") if not is_label(label)), None)
     return "" if bad is None else f"domain name {quoted(name)} invalid (label {quoted(bad)} invalid)"
 

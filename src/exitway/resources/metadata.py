@@ -1,16 +1,15 @@
-"""The metadata of every resource, after the Kubernetes API conventions (names, labels and annotations; fields set by a server)."""
+"""What every object has, after the Kubernetes API conventions: names, labels and annotations, and the fields that a server sets."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
-from exitway.names.host import is_label
-from exitway.resources.form import Form, mapping
-from exitway.resources.problem import Problem, quoted
+from exitway.names.host import is_label, is_name
+from exitway.resources.form import Form, mapping, read_form
+from exitway.resources.problem import MAX_PROBLEMS, Problem, Problems, quoted
 
-_NAME_MAX = 253
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?\Z")
 
 
@@ -27,6 +26,28 @@ class Metadata(Form):
     creationTimestamp: str | None = None  # noqa: N815 - wire name
     managedFields: Any = None  # noqa: N815 - wire name
     selfLink: str | None = None  # noqa: N815 - wire name
+
+
+class Object(Form):
+    """Around every ``spec``. The status is the server's, and ignored."""
+
+    apiVersion: str  # noqa: N815 - wire name
+    kind: str
+    metadata: Metadata
+    status: Any = None
+
+
+AnyObject = TypeVar("AnyObject", bound=Object)
+
+
+def read_object(form: type[AnyObject], wire: Mapping[str, Any], faults: Iterable[Problem]) -> AnyObject:
+    """The form of an object. Raises :class:`Problems`: those of the form, of the metadata, and ``faults``, those of its kind."""
+    found, problems = read_form(form, wire)
+    problems += metadata_faults(mapping(wire.get("metadata")))
+    problems += faults
+    if found is None or problems:
+        raise Problems(problems[:MAX_PROBLEMS])
+    return found
 
 
 def metadata_faults(metadata: Mapping[str, Any]) -> Iterator[Problem]:
@@ -66,4 +87,4 @@ def _is_qualified(key: str) -> bool:
 
 
 def _is_subdomain(name: str) -> bool:
-    return len(name) <= _NAME_MAX and name == name.lower() and all(map(is_label, name.split(".")))
+    return is_name(name) and name == name.lower()

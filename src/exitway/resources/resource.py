@@ -21,3 +21,8 @@ class Resource:
     kind: str
     wire: Mapping[str, Any]
     intents: tuple[Intent, ...]
+
+    @property
+    def metadata(self) -> Json:
+        """The wire form's ``metadata``."""
+        return self.wire["metadata"]  # type: ignore[no-any-return]

@@ -185,7 +185,7 @@ def sole(settings: Settings) -> Iterator[None]:
             raise Problems(
                 [
                     Problem(
-                        "EXW0703",
+                        "EXW0602",
                         f"a server is already running for {settings.runtime_dir}",
                         "`exitway status` shows it",
                     )

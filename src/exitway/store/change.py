@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from exitway.names.key import Key
 from exitway.resources.resource import Resource
@@ -77,11 +75,6 @@ class Unavailable(Exception):  # noqa: N818 - it is not our fault, nor the user'
     """The disk refused. Nothing was changed; trying again may help."""
 
 
-def metadata(resource: Resource) -> Mapping[str, Any]:
-    """The wire form's ``metadata``."""
-    return resource.wire["metadata"]  # type: ignore[no-any-return]
-
-
 def version(resource: Resource | None) -> str:
     """The resourceVersion of a stored resource; empty for one that does not exist."""
-    return metadata(resource)["resourceVersion"] if resource else ""
+    return resource.metadata["resourceVersion"] if resource else ""

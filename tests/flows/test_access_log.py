@@ -1,0 +1,106 @@
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from exitway.flows.access_log import AccessLogReader, Observed
+from exitway.flows.log import FlowLog, Tail
+from exitway.names.workload import Workload
+from exitway.policy.compile import compile_policy
+from tests.intents import intent
+
+RULES = [intent("httpbin", "httpbin.org", "80/HTTP"), intent("db", "198.18.5.0/24", "5432/TCP")]
+POLICY = compile_policy(RULES, Workload("shop", "w"), datetime(2027, 1, 1, tzinfo=UTC))
+OBSERVED = {"w1": Observed("shop/w", POLICY, {"240.240.0.9": "mail.example"}.get)}
+
+
+def line(seconds="01", **fields):
+    entry = {
+        "authority": None, "chain": "http", "decision": None, "destination": "240.240.0.2:80", "details": "via_upstream", "failure": None,
+        "flags": "-", "protocol": None, "sni": None, "status": 200, "workload": "w1",
+    }  # fmt: skip
+    return json.dumps(entry | fields | {"z": f"2027-01-01T00:00:{seconds}.000Z"}, separators=(",", ":")).encode()
+
+
+def told(*lines):
+    return list(AccessLogReader(OBSERVED.get).flows(lines))
+
+
+HTTP = {"authority": "httpbin.org", "protocol": "HTTP/1.1"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "port", "protocol", "verdict", "reason", "rule"),
+    [
+        (HTTP, "httpbin.org", 80, "HTTP/1.1", "allow", "rule", "httpbin"),
+        (
+            HTTP | {"authority": "HTTPBIN.org:8080", "destination": "240.240.0.2:8080", "decision": "deny; reason=port", "status": 404},
+            "httpbin.org", 8080, "HTTP/1.1", "deny", "port", "httpbin",
+        ),
+        (
+            HTTP | {"authority": "evil.example", "decision": "deny; reason=no-rule", "status": 404},
+            "evil.example", 80, "HTTP/1.1", "deny", "no-rule", None,
+        ),
+        (
+            HTTP | {"decision": "allow; failed=DF", "details": "dns_resolution_failure{address_denied}", "flags": "DF", "status": 503},
+            "httpbin.org", 80, "HTTP/1.1", "deny", "address", "httpbin",
+        ),
+        ({"chain": "deny", "sni": "evil.example", "destination": "[2001:2::2]:443", "status": 0}, "evil.example", 443, "TLS", "deny", "no-rule", None),
+        ({"chain": "deny", "destination": "240.240.0.9:25", "status": 0}, "mail.example", 25, "TCP", "deny", "no-rule", None),
+        ({"chain": "tcp", "destination": "198.18.5.1:5432", "status": 0}, "", 5432, "TCP", "allow", "rule", "db"),
+        # the policy has changed since: what was done stands, and no rule is made up for it
+        (HTTP | {"decision": "deny; reason=no-rule", "status": 404}, "httpbin.org", 80, "HTTP/1.1", "deny", "no-rule", None),
+    ],
+)  # fmt: skip
+def test_what_a_line_tells(fields, name, port, protocol, verdict, reason, rule):
+    (flow,) = told(line(**fields))
+    record = json.loads(flow.line())
+    assert record["workload"] == "shop/w"
+    assert [record[key] for key in ("name", "port", "protocol", "verdict", "reason")] == [
+        name,
+        port,
+        protocol,
+        verdict,
+        reason,
+    ]
+    assert record["rule"] == (f"egress-rule/shop/{rule}" if rule else None)
+
+
+def test_an_allowed_destination_is_told_once_and_a_denied_one_each_time():
+    denied = HTTP | {"authority": "evil.example", "decision": "deny; reason=no-rule", "status": 404}
+    lines = [line(second, **fields) for second in ("01", "02", "03") for fields in (HTTP, denied)]
+    assert [flow.name for flow in told(*lines)] == ["httpbin.org", "evil.example", "evil.example", "evil.example"]
+
+
+def test_what_is_not_a_line_of_a_known_workload_is_passed_over():
+    assert not told(b"", b"{", b"[]", b'{"workload": 5}', line(workload="somebody else", **HTTP))
+
+
+def test_a_client_cannot_forge_lines_or_colours():
+    (flow,) = told(
+        line(**HTTP | {"authority": 'x"}\n{"verdict":"allow"\x1b[31m\u202e', "decision": "deny; reason=no-rule"})
+    )
+    assert flow.line().isascii()
+    assert flow.line().isprintable()
+
+
+def test_a_tail_gives_whole_lines_once_and_goes_on_where_another_stopped(tmp_path):
+    path = tmp_path / "access.log"
+    tail = Tail(path)
+    assert not list(tail.lines())
+    path.write_bytes(b"one\ntwo\nthr")
+    assert list(tail.lines()) == [b"one", b"two"]
+    with path.open("ab") as file:
+        file.write(b"ee\n")
+    assert list(Tail(path, tail.position).lines()) == [b"three"]
+    assert list(tail.lines()) == [b"three"]
+    path.write_bytes(b"new\n")
+    assert list(tail.lines()) == [b"new"]
+
+
+def test_the_flow_log_is_its_owners_alone(tmp_path):
+    path = tmp_path / "flows.jsonl"
+    log = FlowLog(path)
+    log.write(told(line(**HTTP)))
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert json.loads(path.read_text())["name"] == "httpbin.org"
