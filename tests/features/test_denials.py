@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.features.conftest import EXAMPLES
 
 pytestmark = pytest.mark.lab
 
-TRIES = {
+TRIES: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     # what is tried: (the command, what its output must hold, what the record must say)
     "HTTP to a name": (
         "curl -s -i http://other.lab.test/",
@@ -130,3 +131,15 @@ def test_the_host_header_arrives_as_a_client_would_have_sent_it_itself(server, o
     server("create", "-f", "-", input=json.dumps(rule))
     server("run", "--", "curl", "-s", "-f", f"http://a.lab.test:{port}/")
     assert [(fact["host"], fact["port"]) for fact in outside.requests()] == [(host, port)]
+
+
+def test_root_cannot_change_what_the_proxy_resolves_names_with(server, lab, outside):
+    """Envoy's resolver reads /etc/hosts before it asks a server."""
+    tries = "echo 198.18.9.9 httpbin.org >> /etc/hosts; mv /etc/hosts /etc/hosts.old; mv /etc /etc.old; ln -sf /dev/null /etc/x; true"
+    fetch = "curl -s -o /dev/null http://httpbin.org/"
+    server("run", "-f", EXAMPLES / "egress_httpbin.yml", "--", "sh", "-c", f"{tries}; {fetch}")
+    assert {fact["address"] for fact in outside.connections()} <= {
+        lab.address("httpbin.org"),
+        lab.address("httpbin.org", 6),
+    }
+    assert outside.requests() or outside.connections()

@@ -1,7 +1,8 @@
 """What a sealed workload sees of the machine's file system: all of it, but no socket that leads out, and no switch of the kernel.
 
 Files are not what Exitway controls; a Unix socket is a way out (Docker, D-Bus, systemd-resolved, ssh-agent, tmux, X11), and so is a kernel
-setting that runs a program outside (``/proc/sys/kernel/core_pattern``), which uid 0 may write without any capability.
+setting that runs a program outside (``/proc/sys/kernel/core_pattern``), which uid 0 may write without any capability. So is /etc: the proxy
+resolves names with the machine's hosts file, and cron, the loader and others do as files there say.
 """
 
 from __future__ import annotations
@@ -41,8 +42,10 @@ def mount_view(hidden: Iterable[str], sockets: Iterable[str]) -> None:
     for path in hidden:
         kernel.mount("tmpfs", path, "tmpfs", flags=kernel.MS_RDONLY, data="mode=0555")
     _renew_run()
+    kernel.mount("/etc", "/etc", flags=kernel.MS_BIND | kernel.MS_REC)  # a mount point cannot be renamed, either
     _put(Path("/etc/resolv.conf"), _RESOLV_CONF)
     _put(Path("/etc/hosts"), f"127.0.0.1 localhost {os.uname().nodename}\n::1 localhost ip6-localhost ip6-loopback\n")
+    kernel.make_read_only("/etc")
 
 
 def bound_sockets() -> list[str]:
