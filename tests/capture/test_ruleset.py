@@ -13,8 +13,8 @@ table inet exitway {
 		type filter hook prerouting priority mangle; policy drop;
 		ip daddr { 127.0.0.0/8, 240.240.0.1 } accept
 		ip6 daddr { ::1, 2001:2::1 } accept
-		meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:15001 accept
-		meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:15001 accept
+		meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:1 accept
+		meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:1 accept
 		meta l4proto tcp reject with tcp reset
 	}
 

@@ -47,12 +47,15 @@ def _cmdline(entry):
         (["/no/such/command"], 127),
         (["/etc/passwd"], 126),
         (["/"], 126),
+        ([""], 126),
         (["sh", "-c", "kill -TERM $$"], -signal.SIGTERM),
         (["sh", "-c", "kill -KILL $$"], -signal.SIGKILL),
     ],
 )
 def test_its_exit_code_is_passed_on(command, code):
-    assert sealed(*command).returncode == code
+    ended = sealed(*command)
+    assert ended.returncode == code
+    assert bool(ended.stderr) == (code in (126, 127))
 
 
 def test_a_script_without_an_interpreter_is_a_shell_script(tmp_path):
@@ -191,6 +194,20 @@ with socket.create_server(("::1", 80), family=socket.AF_INET6) as server, socket
     print(server.accept()[1][0])
 """
     assert sealed_python(program).split() == ["127.0.0.1", "::1"]
+
+
+def test_the_proxys_port_cannot_be_taken():
+    program = """
+import socket
+for family, address in (socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::"):
+    one = socket.socket(family)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        one.bind((address, 1))
+    except PermissionError:
+        print("refused")
+"""
+    assert sealed_python(program).split() == ["refused"] * 4
 
 
 def test_fast_open_and_a_mark_gain_nothing():  # A9, A18

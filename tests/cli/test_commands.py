@@ -67,6 +67,9 @@ def test_the_seeds_story_in_its_words(run, server, tmp_path):
         ("replace -f -", HTTPBIN, 1, "<stdin>:4:9: EXW0612 egress-rule/default/httpbin-egress-rule does not exist"),
         ("craete", "", 2, "there is no command 'craete'; did you mean 'create'?"),
         ("--server nowhere.sock get egressrules", "", 1, "EXW0901 no server is running at nowhere.sock"),
+        ("--server nowhere.sock status", "", 1, "EXW0901 no server is running at nowhere.sock"),
+        ("--server nowhere.sock down", "", 1, "EXW0901 no server is running at nowhere.sock"),
+        ("up --tcp 127.0.0.1:8001", "", 1, "EXW0602 a server is already running, and --tcp needs a new one"),
     ],
 )
 def test_what_is_wrong_is_said_on_stderr(run, server, line, stdin, code, stderr):

@@ -143,3 +143,12 @@ def test_root_cannot_change_what_the_proxy_resolves_names_with(server, lab, outs
         lab.address("httpbin.org", 6),
     }
     assert outside.requests() or outside.connections()
+
+
+def test_an_allowed_site_cannot_speak_for_exitway(server):
+    url = "http://httpbin.org/response-headers?x-exitway-decision=deny;%20reason=bogus"
+    rule = EXAMPLES / "egress_httpbin.yml"
+    assert "x-exitway-decision" not in server(
+        "run", "--name", "w", "-f", rule, "--", "curl", "-s", "-D", "-", "-o", "/dev/null", url
+    )
+    assert server.flow(workload="default/w")["verdict"] == "allow"

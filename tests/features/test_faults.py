@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.features.conftest import EXAMPLES, eventually
+from exitway.server.supervise import stray_threads
+from tests.features.conftest import EXAMPLES, Exitway, eventually
 
 pytestmark = pytest.mark.lab
 
@@ -24,6 +26,18 @@ while not select.select([sys.stdin], [], [], 0)[0]:
     except OSError as error:
         status = type(error).__name__
     print(status, flush=True)
+"""
+
+TAKES_THE_PROXYS_PORT = """
+import socket
+while True:
+    try:
+        taken = socket.create_server(("127.0.0.1", 1))
+        break
+    except OSError:
+        pass
+print("taken", flush=True)
+input()
 """
 
 
@@ -77,6 +91,22 @@ def test_the_server_killed_under_load_fails_no_request_and_the_next_one_takes_ov
         assert outcomes(5) == ["404"] * 5
 
 
+def test_an_envoy_that_cannot_listen_inside_does_not_stay_there(server):
+    """A bind that fails inside leaves threads of Envoy inside (seen with 1.40): they would ask and dial from there for everybody."""
+    server("create", "-f", EXAMPLES / "egress_httpbin.yml", "-n", "shop")
+    with server.start("run", "--", "sleep", "600") as elsewhere, load(server, "-n", "shop") as outcomes:
+        inside = eventually(lambda: [one for one in server.status()["workloads"] if one["namespace"] == "default"])[0]
+        enter = ["nsenter", "-n", "-t", str(inside["pid"]), sys.executable, "-c", TAKES_THE_PROXYS_PORT]
+        with subprocess.Popen(enter, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as thief:
+            os.kill(server.status()["proxy"]["pid"], signal.SIGKILL)
+            assert thief.stdout and thief.stdout.readline() == "taken\n"
+            eventually(lambda: server.status()["proxy"]["restarts"] >= 2)
+            thief.communicate("\n")
+        eventually(lambda: outcomes(5) == ["204"] * 5)
+        assert not stray_threads(server.status()["proxy"]["pid"])
+        elsewhere.kill()
+
+
 def test_run_killed_takes_everything_with_it(server):
     program = server.start("run", "--", "sleep", "600")
     pid = eventually(lambda: server.status()["workloads"])[0]["pid"]
@@ -98,6 +128,29 @@ def test_what_a_killed_server_and_a_killed_run_left_the_next_start_removes(serve
     server("up")
     assert not server.status()["workloads"]
     assert not list((server.settings.runtime_dir / "netns").iterdir())
+
+
+def test_a_full_disk_costs_records_but_no_service(exitway):
+    disk = exitway.directory / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    try:
+        full = Exitway(disk)
+        full("up")
+        full("create", "-f", EXAMPLES / "egress_httpbin.yml", "-n", "shop")
+        with load(full, "-n", "shop") as outcomes:
+            assert outcomes(5) == ["204"] * 5
+            pid = full.status()["pid"]
+            with pytest.raises(OSError, match="No space left"):
+                (disk / "filler").write_bytes(bytes(2**21))
+            assert full.result("run", "--", "true").stderr.startswith("error: the workload cannot be served: ")
+            assert outcomes(200) == ["204"] * 200
+            assert full.status()["pid"] == pid
+            (disk / "filler").unlink()
+            assert full("run", "--", "echo", "begun") == "begun"
+        full.down()
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
 
 
 def test_twenty_at_once_without_a_server_share_the_one_that_comes_up_and_it_goes_with_the_last(exitway):

@@ -1,4 +1,4 @@
-"""The tutorial is true: its commands are run in a lab of their own, and give what it says."""
+"""The tutorial and the page on kubectl are true: their commands are run, each in a lab of its own, and give what they say."""
 
 import re
 import subprocess
@@ -11,13 +11,13 @@ from exitway.lab.story import examples
 
 pytestmark = pytest.mark.lab
 
-TUTORIAL = Path(__file__).parents[2] / "docs/tutorial.md"
+DOCS = Path(__file__).parents[2] / "docs"
 END = "--end of the output--"
 UNTIL_IT_ANSWERS = "until curl -sf localhost:8080/health >/dev/null; do sleep 0.1; done"
 
 
-def commands_and_outputs() -> list[tuple[str, str]]:
-    blocks = re.findall(r"^    \$ (.*)\n((?:    (?!\$).*\n)*)", TUTORIAL.read_text(), re.MULTILINE)
+def commands_and_outputs(page: str) -> list[tuple[str, str]]:
+    blocks = re.findall(r"^    \$ (.*)\n((?:    (?!\$).*\n)*)", (DOCS / page).read_text(), re.MULTILINE)
     return [(command, re.sub(r"^    ", "", output, flags=re.MULTILINE)) for command, output in blocks]
 
 
@@ -25,9 +25,10 @@ def same_every_time(text: str) -> str:
     return re.sub(r" +$|(?<=curl-)[0-9a-f]{6}|User-Agent.*|user-agent.*", "", text, flags=re.MULTILINE)
 
 
-def test_the_tutorial_gives_what_it_says() -> None:
-    told = commands_and_outputs()
-    assert len(told) > 15
+@pytest.mark.parametrize(("page", "least"), [("tutorial.md", 16), ("kubectl.md", 11)])
+def test_a_page_gives_what_it_says(page: str, least: int) -> None:
+    told = commands_and_outputs(page)
+    assert len(told) >= least
     script = "".join(
         f"{command}\n{UNTIL_IT_ANSWERS if command.endswith('&') else ''}\necho '{END}'\n" for command, _ in told
     )

@@ -34,11 +34,11 @@ HTTP = {"authority": "httpbin.org", "protocol": "HTTP/1.1"}
     [
         (HTTP, "httpbin.org", 80, "HTTP/1.1", "allow", "rule", "httpbin"),
         (
-            HTTP | {"authority": "HTTPBIN.org:8080", "destination": "240.240.0.2:8080", "decision": "deny; reason=port", "status": 404},
+            HTTP | {"authority": "HTTPBIN.org:8080", "destination": "240.240.0.2:8080", "details": "direct_response", "decision": "deny; reason=port", "status": 404},
             "httpbin.org", 8080, "HTTP/1.1", "deny", "port", "httpbin",
         ),
         (
-            HTTP | {"authority": "evil.example", "decision": "deny; reason=no-rule", "status": 404},
+            HTTP | {"authority": "evil.example", "details": "direct_response", "decision": "deny; reason=no-rule", "status": 404},
             "evil.example", 80, "HTTP/1.1", "deny", "no-rule", None,
         ),
         (
@@ -48,8 +48,10 @@ HTTP = {"authority": "httpbin.org", "protocol": "HTTP/1.1"}
         ({"chain": "deny", "sni": "evil.example", "destination": "[2001:2::2]:443", "status": 0}, "evil.example", 443, "TLS", "deny", "no-rule", None),
         ({"chain": "deny", "destination": "240.240.0.9:25", "status": 0}, "mail.example", 25, "TCP", "deny", "no-rule", None),
         ({"chain": "tcp", "destination": "198.18.5.1:5432", "status": 0}, "", 5432, "TCP", "allow", "rule", "db"),
+        # an allowed site that answers with our header decides nothing
+        (HTTP | {"decision": "deny; reason=bogus"}, "httpbin.org", 80, "HTTP/1.1", "allow", "rule", "httpbin"),
         # the policy has changed since: what was done stands, and no rule is made up for it
-        (HTTP | {"decision": "deny; reason=no-rule", "status": 404}, "httpbin.org", 80, "HTTP/1.1", "deny", "no-rule", None),
+        (HTTP | {"details": "direct_response", "decision": "deny; reason=no-rule", "status": 404}, "httpbin.org", 80, "HTTP/1.1", "deny", "no-rule", None),
     ],
 )  # fmt: skip
 def test_what_a_line_tells(fields, name, port, protocol, verdict, reason, rule):
@@ -67,7 +69,12 @@ def test_what_a_line_tells(fields, name, port, protocol, verdict, reason, rule):
 
 
 def test_an_allowed_destination_is_told_once_and_a_denied_one_each_time():
-    denied = HTTP | {"authority": "evil.example", "decision": "deny; reason=no-rule", "status": 404}
+    denied = HTTP | {
+        "authority": "evil.example",
+        "details": "direct_response",
+        "decision": "deny; reason=no-rule",
+        "status": 404,
+    }
     lines = [line(second, **fields) for second in ("01", "02", "03") for fields in (HTTP, denied)]
     assert [flow.name for flow in told(*lines)] == ["httpbin.org", "evil.example", "evil.example", "evil.example"]
 
@@ -78,7 +85,14 @@ def test_what_is_not_a_line_of_a_known_workload_is_passed_over():
 
 def test_a_client_cannot_forge_lines_or_colours():
     (flow,) = told(
-        line(**HTTP | {"authority": 'x"}\n{"verdict":"allow"\x1b[31m\u202e', "decision": "deny; reason=no-rule"})
+        line(
+            **HTTP
+            | {
+                "authority": 'x"}\n{"verdict":"allow"\x1b[31m\u202e',
+                "details": "direct_response",
+                "decision": "deny; reason=no-rule",
+            }
+        )
     )
     assert flow.line().isascii()
     assert flow.line().isprintable()

@@ -72,3 +72,9 @@ def test_kill_9_leaves_nothing() -> None:
         process.kill()
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
     assert network() == before
+
+
+def test_a_file_where_the_user_is_cannot_take_the_place_of_a_module(tmp_path: Path) -> None:
+    (tmp_path / "http.py").write_text("raise SystemExit('not me')")
+    lab = Path(sys.executable).with_name("exitway")
+    assert subprocess.run([lab, "lab", "--", "true"], cwd=tmp_path, check=False).returncode == 0

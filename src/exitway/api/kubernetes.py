@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from exitway.api.status import Refusal, bad_request
+from exitway.resources.form import mapping
 from exitway.resources.kind_names import KindName
 from exitway.resources.resource import Json, Resource
 from exitway.store.change import Delete
@@ -38,7 +39,7 @@ def placed(kind: KindName, path: Mapping[str, str], wire: Json) -> Json:
 
 def is_dry_run(request: Request, options: Any = None) -> bool:
     """Whether ``dryRun=All`` stands in the query or in the options of the body."""
-    in_body = options.get("dryRun") if isinstance(options, dict) else None
+    in_body = mapping(options).get("dryRun")
     asked = [*request.query_params.getlist("dryRun"), *(in_body if isinstance(in_body, list) else [])]
     if any(value != "All" for value in asked):
         raise bad_request("dryRun can only be All")
@@ -51,8 +52,7 @@ def deletion(resource: Resource, options: Any) -> Delete:
     Raises:
         Refusal: Conflict; it is not the object that was meant.
     """
-    given = options.get("preconditions") if isinstance(options, dict) else None
-    preconditions = given if isinstance(given, dict) else {}
+    preconditions = mapping(mapping(options).get("preconditions"))
     if preconditions.get("uid") not in (None, resource.metadata["uid"]):
         raise Refusal(409, "Conflict", f"{resource.key} has another uid than the precondition")
     return Delete(resource.key, str(preconditions.get("resourceVersion") or ""))

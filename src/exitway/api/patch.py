@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from exitway.resources.form import mapping
 from exitway.resources.resource import Json
 
 MERGE_PATCH = "application/merge-patch+json"
@@ -19,11 +20,10 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 def patched(wire: Mapping[str, Any], patch: Mapping[str, Any]) -> Json:
     """The object after a merge patch. Its resourceVersion is expected only where the patch gives one."""
-    given = patch.get("metadata")
-    version = given.get("resourceVersion") if isinstance(given, dict) else None
     merged = merge(wire, patch)
     if isinstance(merged.get("metadata"), dict):
-        merged["metadata"]["resourceVersion"] = version
+        version = mapping(patch.get("metadata")).get("resourceVersion")
+        merged["metadata"] = {**merged["metadata"], "resourceVersion": version}
     return merged
 
 

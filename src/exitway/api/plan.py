@@ -17,6 +17,7 @@ from typing import Any
 from exitway.api.status import Cause, Refusal, bad_request, invalid
 from exitway.names.key import Key
 from exitway.resources.conflicts import conflicts
+from exitway.resources.form import mapping
 from exitway.resources.kind_names import KIND_NAMES
 from exitway.resources.kinds import read
 from exitway.resources.problem import Problem, Problems
@@ -60,7 +61,7 @@ def plan(registry: Registry, verb: Verb, wires: Sequence[Json]) -> list[Change]:
 
 def _expected(wire: Mapping[str, Any]) -> str:
     """The resourceVersion that the object gives, or nothing."""
-    given = _metadata(wire).get("resourceVersion") or ""
+    given = mapping(wire.get("metadata")).get("resourceVersion") or ""
     if not isinstance(given, str):
         raise bad_request("metadata.resourceVersion is not a string")
     return given
@@ -108,7 +109,7 @@ def _deletions(registry: Registry, wires: Sequence[Json]) -> list[Change]:
 
 def _keys(wire: Mapping[str, Any]) -> list[Key]:
     """The keys that an object to be deleted may have."""
-    meta = _metadata(wire)
+    meta = mapping(wire.get("metadata"))
     name, namespace = str(meta.get("name", "")), str(meta.get("namespace") or "default")
     return [
         Key(kind.type, namespace, name, kind.group)
@@ -146,8 +147,3 @@ def _twice(keys: Sequence[tuple[int, Key]]) -> list[Cause]:
             causes.append(Cause(problem, index))
         seen.setdefault(key, index)
     return causes
-
-
-def _metadata(wire: Mapping[str, Any]) -> Mapping[str, Any]:
-    given = wire.get("metadata")
-    return given if isinstance(given, dict) else {}

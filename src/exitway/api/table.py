@@ -12,7 +12,7 @@ from exitway.resources.resource import Json, Resource
 _ALWAYS, _WIDE = 0, 1
 _COLUMNS = [
     ("Name", _ALWAYS, "name", "The rule's name"),
-    ("Hosts", _ALWAYS, "", "Names and address ranges that the rule is about"),
+    ("Destinations", _ALWAYS, "", "Names and address ranges that the rule is about"),
     ("Ports", _ALWAYS, "", "Ports, each with its protocol"),
     ("Age", _ALWAYS, "", "Time since the rule was created"),
     ("Action", _WIDE, "", "ALLOW or DENY"),

@@ -14,7 +14,8 @@ import re
 
 from exitway.names.address import RESOLVER_IPV4, RESOLVER_IPV6
 
-PROXY_PORT = 15001
+PROXY_PORT = 1
+"""The only port that a workload may not bind (``seal.py``): one that took it while no proxy runs would keep the next one from listening."""
 LOG_GROUP = 1
 """The NFLOG group that the refused packets go to."""
 

@@ -100,7 +100,7 @@ def _become(command: Sequence[str], places: Sequence[int], directory: str, job: 
         kernel.drop_privileges()
         job.restore_signals()
         code = _exec(command, environment)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a command without a name
         _say(str(error))
     finally:
         os._exit(code)

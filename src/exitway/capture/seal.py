@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from exitway.capture import kernel, view
-from exitway.capture.ruleset import addresses, ruleset
+from exitway.capture.ruleset import PROXY_PORT, addresses, ruleset
 from exitway.capture.seccomp import MACHINES
 from exitway.resources.problem import Problem, Problems
 
@@ -108,8 +108,8 @@ def _may_seal() -> bool:
 
 
 def _set_up_network() -> bool:
-    """Let the program listen on ports below 1024, as root may outside: nobody is to be protected here. Whether there is IPv6."""
-    (_NET / "ipv4/ip_unprivileged_port_start").write_text("0")
+    """Let the program listen on ports below 1024, as root may outside, but not where the proxy does. Whether there is IPv6."""
+    (_NET / "ipv4/ip_unprivileged_port_start").write_text(str(PROXY_PORT + 1))
     ipv6 = (_NET / "ipv6").exists()
     if ipv6:
         (_NET / "ipv6/conf/all/disable_ipv6").write_text(

@@ -50,8 +50,8 @@ def _items(ctx: click.Context, collections: Sequence[str]) -> list[Any]:
     from exitway.resources.problem import Problems
     from exitway.settings import Settings
 
-    client = Client(Settings.from_environment(), _option(ctx, "server"))
     try:
+        client = Client(Settings.from_environment(), _option(ctx, "server"))
         return [
             item
             for path in collections

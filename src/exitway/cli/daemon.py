@@ -33,11 +33,20 @@ class Background:
     """
 
     def __init__(self, settings: Settings, *options: str) -> None:
-        settings.runtime_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Begin.
+
+        Raises:
+            Problems: there is no runtime directory, and none can be made.
+        """
         self._settings = settings
-        self._arrival = settings.arrivals.open("a")
+        try:
+            settings.runtime_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._arrival = settings.arrivals.open("a")
+            self._starting = settings.starting.open("a")
+        except OSError as error:
+            hint = "EXITWAY_RUNTIME_DIR names another directory"
+            raise Problems([Problem("EXW0904", f"the server cannot be started: {error}", hint)]) from None
         fcntl.flock(self._arrival, fcntl.LOCK_SH)
-        self._starting = settings.starting.open("a")
         self._log = settings.runtime_dir / "server.log"
         self._child: subprocess.Popen[bytes] | None = None
         if not answers(settings) and self._first():
@@ -75,7 +84,7 @@ class Background:
     def _start(self, *options: str) -> subprocess.Popen[bytes]:
         with self._log.open("wb") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "exitway", "serve", *options],
+                [sys.executable, "-P", "-m", "exitway", "serve", *options],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

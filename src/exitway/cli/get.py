@@ -18,7 +18,7 @@ from exitway.settings import Settings
 
 @click.command(
     "get",
-    epilog="Without -n the rules of all namespaces. `exitway get egressrules -w` goes on and prints every change.",
+    epilog="TYPE is egressrules, or egressrules.config.istio.io or egressrules.exitway.dev for those of one version.",
 )
 @click.argument("arguments", nargs=-1, metavar="TYPE [NAME]...", shell_complete=complete.resources)
 @options.namespace

@@ -15,8 +15,7 @@ def lab(command: tuple[str, ...]) -> None:
     Nothing in it reaches the real network, and it ends with the command, whose exit code is passed on.
 
     \b
-    Example:
-      exitway lab -- curl http://httpbin.org/headers
+    exitway lab -- curl http://httpbin.org/headers
     """  # noqa: D301 - \b keeps click from filling the paragraph
     from exitway.lab.launch import launch
 

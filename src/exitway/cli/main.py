@@ -107,7 +107,7 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="`exitway COMMAND --help` says more about each. Exit codes: 0 done, 1 problem or denial, 2 wrong usage.",
+    epilog="`exitway COMMAND --help` says more about each. Exit codes: 0 done, 1 problem, 2 wrong usage; `run` and `lab` end as their command does.",
 )
 @options.namespace
 @click.option("-o", "--output", metavar="FORMAT", help=f"How to print: {', '.join(options.FORMATS)}.")

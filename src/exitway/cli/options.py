@@ -13,7 +13,11 @@ DEFAULT_NAMESPACE = "default"
 FORMATS = ("short", "wide", "yaml", "json", "name")
 
 namespace = click.option(
-    "-n", "--namespace", metavar="NAMESPACE", shell_complete=complete.namespaces, help="The namespace to work in."
+    "-n",
+    "--namespace",
+    metavar="NAMESPACE",
+    shell_complete=complete.namespaces,
+    help="The namespace to work in; without it all when listing, else `default`.",
 )
 server = click.option(
     "--server",

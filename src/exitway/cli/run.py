@@ -152,7 +152,7 @@ def _announce(client: Client, workload: dict[str, Any], documents: Sequence[Any]
     except Refusal as refusal:
         raise Problems(
             [
-                problem if index is None or not documents else problem.at(documents[index].place(problem.field))
+                problem if index is None or index < 0 else problem.at(documents[index].place(problem.field))
                 for index, problem in refusal.causes or [(None, problem) for problem in refusal.problems]
             ]
         ) from None

@@ -33,8 +33,8 @@ def up(tcp: str) -> None:
     settings = Settings.from_environment()
     if answers(settings):
         if tcp:
-            hint = "`exitway down` ends it; programs that run stay sealed, and reach nothing until they are started again"
-            raise Problems([Problem("EXW0602", f"a server is already running, and does not serve {tcp} now", hint)])
+            hint = f"`exitway down` ends it; then `exitway up --tcp {tcp}`"
+            raise Problems([Problem("EXW0602", "a server is already running, and --tcp needs a new one", hint)])
         click.echo("the server is running already", err=True)
         return
     server = Background(settings, *(["--tcp", tcp] if tcp else []))
@@ -42,7 +42,9 @@ def up(tcp: str) -> None:
     server.release()
     click.echo(f"the server is running; its socket is {settings.socket}", err=True)
     if tcp:
-        click.echo(f"kubectl --server=http://exitway:$(cat {settings.token})@{tcp} get egressrules.exitway.dev", err=True)
+        click.echo(
+            f"kubectl --server=http://exitway:$(cat {settings.token})@{tcp} get egressrules.exitway.dev", err=True
+        )
 
 
 @click.command()

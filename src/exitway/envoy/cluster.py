@@ -15,12 +15,13 @@ BY_ADDRESS = "original_dst"
 NOWHERE = "BlackHoleCluster"
 
 NOT_FOR_NAMES = (
-    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/4", "240.0.0.0/4",
-    "::/127", "fe80::/10", "fc00::/7", "ff00::/8",
-    "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32",
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.168.0.0/16",
+    "168.63.129.16/32", "224.0.0.0/4", "240.0.0.0/4",
+    "::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2001:2::/48", "2002::/16",
+    "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
 )  # fmt: skip
-"""A name that resolves to one of these is not dialled: private, loopback, link-local, metadata, multicast, and forms that embed such an address
-(v4-mapped, NAT64, 6to4, Teredo). IANA special-purpose registries (RFC 6890)."""
+"""A name that resolves to one of these is not dialled: private, loopback, link-local, metadata (Azure's and Oracle's among them), multicast, and
+forms that embed such an address (v4-compatible, v4-mapped, NAT64, 6to4, Teredo). IANA special-purpose registries (RFC 6890)."""
 
 
 def dns_cache(resolvers: tuple[str, ...]) -> Json:

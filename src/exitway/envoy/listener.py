@@ -16,7 +16,7 @@ from exitway.envoy.wire import ADS, extension, header, socket_address, text
 from exitway.names.call import Reason
 from exitway.names.workload import Workload
 
-CAPTURE_PORT = 15001
+CAPTURE_PORT = 1
 """Where the ruleset of a workload leads its TCP connections, on both loopback addresses of its namespace."""
 
 _NETWORK = "envoy.extensions.filters.network."

@@ -81,7 +81,8 @@ def _routes(rights: _Rights, namespace: str, denied_status: int) -> Iterator[Jso
     for port, right in rights:
         match = {"prefix": "/", "filter_state": [{"key": DIALLED_PORT, "string_match": {"exact": str(port)}}]}
         if right in _CLUSTERS:
-            yield {"match": match, "route": _forward(right, port)}
+            # a site that says so itself is not to be mistaken for us
+            yield {"match": match, "route": _forward(right, port), "response_headers_to_remove": [DECISION]}
         else:
             yield {"match": match} | refusal(_REASONS[right], namespace, denied_status)
     allowed = sorted(port for port, right in rights if right is not Right.DENIED)

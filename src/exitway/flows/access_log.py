@@ -92,17 +92,27 @@ def _decision(entry: Mapping[str, Any], decided: Decision) -> Decision:
 
     The line may be older than the policy: then what was done stands, and the rule is left out rather than guessed.
     """
-    if entry["chain"] == matcher.HTTP:
-        word, _, rest = (entry.get("decision") or "").partition("; ")
-        done = Verdict.DENY if word == Verdict.DENY or entry.get("status") == 400 else Verdict.ALLOW
-        reason = rest.removeprefix("reason=") if done is Verdict.DENY and rest else ""
-        if "address_denied" in (entry.get("details") or ""):
-            return Decision(Verdict.DENY, Reason.ADDRESS, decided.because)
-    else:
-        done, reason = (Verdict.DENY if entry["chain"] == matcher.DENY else Verdict.ALLOW), ""
+    details = entry.get("details") or ""
+    if "address_denied" in details:
+        return Decision(Verdict.DENY, Reason.ADDRESS, decided.because)
+    done, reason = _done(entry, details)
     if done is decided.verdict:
         return decided
-    return Decision(done, Reason.RULE if done is Verdict.ALLOW else Reason(reason or Reason.NO_RULE))
+    return Decision(done, Reason.RULE if done is Verdict.ALLOW else reason)
+
+
+def _done(entry: Mapping[str, Any], details: str) -> tuple[Verdict, Reason]:
+    """The verdict that was carried out, and for a denial the reason that was given. An answer from outside has no say in it."""
+    if entry["chain"] != matcher.HTTP:
+        return (Verdict.DENY if entry["chain"] == matcher.DENY else Verdict.ALLOW), Reason.NO_RULE
+    word, _, rest = ((details != "via_upstream" and entry.get("decision")) or "").partition("; ")
+    if word == Verdict.DENY or (entry.get("status") == 400 and details != "via_upstream"):
+        given = rest.removeprefix("reason=")
+        return Verdict.DENY, Reason(given) if given in _REASONS else Reason.NO_RULE
+    return Verdict.ALLOW, Reason.RULE
+
+
+_REASONS = frozenset(reason.value for reason in Reason)
 
 
 def _protocol(entry: Mapping[str, Any], sort: Sort) -> str:

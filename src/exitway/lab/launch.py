@@ -10,6 +10,7 @@ Root gets new network, mount and PID namespaces; an ordinary user a user namespa
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -131,7 +132,7 @@ def _put(path: Path, text: str) -> None:
 def _start_world() -> None:
     with (DIRECTORY / "world.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", world.__name__, DIRECTORY],
+            [sys.executable, "-P", "-m", world.__name__, DIRECTORY],  # -P: no module comes from where the user is
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -177,9 +178,14 @@ def _environment() -> dict[str, str]:
 
 def _pass_signals_to(pid: int) -> None:
     for number in _PASSED_ON:
-        signal.signal(number, lambda received, _: os.kill(pid, received))
+        signal.signal(number, lambda received, _: _send(received, pid))
     for number in _FROM_TERMINAL:
         signal.signal(number, signal.SIG_IGN)
+
+
+def _send(number: int, pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        os.kill(pid, number)
 
 
 def _listen_to_signals() -> None:

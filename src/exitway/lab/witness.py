@@ -3,7 +3,7 @@
     kind        facts
     query       name, type                          a DNS query
     connection  address, port, name                 a TCP connection was accepted
-    request     ... method, path, host, sni, version   an HTTP request was read; ``connection``: its number
+    request     ... method, path, host, sni         an HTTP request was read; ``connection``: its number
     packet      protocol, address, port             a packet that opens something: a TCP SYN, or anything that is not TCP
 
 ``name`` is the world's own name for the address that was dialled, not what the client called it.

@@ -23,6 +23,6 @@ class Resource:
     intents: tuple[Intent, ...]
 
     @property
-    def metadata(self) -> Json:
+    def metadata(self) -> Mapping[str, Any]:
         """The wire form's ``metadata``."""
         return self.wire["metadata"]  # type: ignore[no-any-return]

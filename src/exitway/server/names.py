@@ -135,7 +135,7 @@ class Names:
 def _start(path: Path, output: IO[bytes]) -> None:
     """It runs in a session of its own, with no privilege that it needs to keep."""
     subprocess.Popen(
-        [sys.executable, "-m", "exitway.server.name_process", str(path)],
+        [sys.executable, "-P", "-m", "exitway.server.name_process", str(path)],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,

@@ -109,7 +109,7 @@ class Program:
         captured = Captured(member.id, member.workload, member.netns, f"http/{name}")
         resources = [self._resource(capturing_listener(captured, self._compiled[name].matcher, self._proxy))]
         for publication in member.publications:
-            name = f"in/{member.id}/{publication.port}"
+            name = f"in/{member.id}/{publication.address}:{publication.port}"
             resources.append(Resource.of(CLUSTER, published(name, publication.target, member.netns)))
             resources.append(self._resource(publishing_listener(name, publication.address, publication.port)))
         return resources

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,10 @@ from exitway.policy.policy import Policy
 from exitway.server.program import Member
 from exitway.server.supervise import rotate
 
+_log = logging.getLogger("exitway")
+
 INTERVAL_SECONDS = 0.1
+PAUSE_SECONDS = 5.0
 MOST_OBSERVED = 10_000
 """Workloads, ended ones included, whose lines can still be read: Envoy writes its log a moment after the fact."""
 
@@ -47,16 +51,24 @@ class Recorder:
         self._log.write([flow])
 
     async def follow(self, admin_socket: Path) -> None:
-        """Write flows as they come, until cancelled."""
+        """Write flows as they come, until cancelled. A disk that is full costs records, never service."""
         while True:
-            self.catch_up()
-            aside = rotate(self._access_log, admin_socket)
-            if aside is not None:
-                await asyncio.sleep(INTERVAL_SECONDS)  # Envoy may still have been writing
-                self._log.write(self._reader.flows(Tail(aside, self._tail.position).lines()))
-                self._tail = Tail(self._access_log)
-                aside.unlink()
+            try:
+                await self._follow(admin_socket)
+            except OSError as error:
+                _log.warning("flows are lost: %s", error)
+                await asyncio.sleep(PAUSE_SECONDS)
             await asyncio.sleep(INTERVAL_SECONDS)
+
+    async def _follow(self, admin_socket: Path) -> None:
+        self.catch_up()
+        aside = rotate(self._access_log, admin_socket)
+        if aside is not None:
+            await asyncio.sleep(INTERVAL_SECONDS)  # Envoy may still have been writing
+            rest = Tail(aside, self._tail.position)
+            self._tail = Tail(self._access_log)
+            self._log.write(self._reader.flows(rest.lines()))
+            aside.unlink()
 
     def catch_up(self) -> None:
         """Write the flows of all that Envoy has logged so far."""

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from exitway import __version__
+from exitway.api.body import read_object
 from exitway.api.status import Refusal
 
 if TYPE_CHECKING:
@@ -21,12 +22,14 @@ def routes(server: Server) -> list[Route]:
     """The routes, bound to a server."""
 
     async def add(request: Request) -> Response:
-        running = await server.workloads.add(await request.json())
+        running = await server.workloads.add(await read_object(request))
         return JSONResponse({"id": running.member.id}, status_code=201)
 
     async def remove(request: Request) -> Response:
-        if not await server.workloads.remove(request.path_params["id"]):
-            raise Refusal(404, "NotFound", f"there is no workload {request.path_params['id']}")
+        identity = request.path_params["id"]
+        if identity not in server.workloads.running:  # what is not one may not become a path
+            raise Refusal(404, "NotFound", f"there is no workload {identity}")
+        await server.workloads.remove(identity)
         return JSONResponse({})
 
     async def status(_: Request) -> Response:

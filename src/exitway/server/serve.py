@@ -130,7 +130,7 @@ class Server:
         app = create_app(self.store, self.programmed, extra_routes=routes(self))
         with unix_socket(self.settings.socket) as unix:
             if tcp:
-                secret = token(self.settings.state_dir / "token")
+                secret = token(self.settings.token)
                 await serve(app, unix, self.stopping, tcp=tcp_socket(tcp), secret=secret)
             else:
                 await serve(app, unix, self.stopping)

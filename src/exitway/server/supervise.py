@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 from pathlib import Path
 
 from exitway.envoy.api import Json
@@ -17,6 +18,7 @@ _log = logging.getLogger("exitway")
 
 QUICK_END_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 2.0
+STRAY_SECONDS = 0.5
 LARGEST_ACCESS_LOG = 32 * 2**20
 
 AUTHORITIES = (
@@ -59,7 +61,7 @@ class Supervisor:
         while True:
             self.process = self._envoy.running() or self._envoy.start(self._bootstrap)
             began = loop.time()
-            await self.process.ended()
+            await self._ended(self.process)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(self.process.pid, os.WNOHANG)  # noqa: ASYNC222 - it does not block
             quick = loop.time() - began < QUICK_END_SECONDS
@@ -69,6 +71,25 @@ class Supervisor:
             self.process = None
             await asyncio.sleep(pause)
 
+    async def _ended(self, process: Process) -> None:
+        """Wait for its end.
+
+        Where Envoy cannot listen in a workload's network namespace, threads of it stay there, and would ask and dial from there for everybody
+        (seen with 1.40). Such an Envoy is ended.
+        """
+        ended = asyncio.ensure_future(process.ended())
+        before: set[tuple[str, str]] = set()
+        try:
+            while not (await asyncio.wait([ended], timeout=STRAY_SECONDS))[0]:
+                strays = stray_threads(process.pid)
+                if before & strays:  # for a moment, each thread that opens a socket inside is one
+                    _log.error("Envoy (process %d) stayed in a workload's network namespace; ending it", process.pid)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process.pid, signal.SIGKILL)
+                before = strays
+        finally:
+            ended.cancel()
+
     def stop(self) -> None:
         """End Envoy."""
         self._envoy.stop()
@@ -76,6 +97,16 @@ class Supervisor:
     def _replace_outdated(self) -> None:
         if self._envoy.running() and self._envoy.bootstrap_changed(self._bootstrap):
             self._envoy.stop()
+
+
+def stray_threads(pid: int) -> set[tuple[str, str]]:
+    """The threads of a process that are in another network namespace than we are, with that namespace."""
+    try:
+        places = {(task.name, str((task / "ns/net").readlink())) for task in Path(f"/proc/{pid}/task").iterdir()}
+    except OSError:  # it has just ended, or one of them
+        return set()
+    home = str(Path("/proc/self/ns/net").readlink())
+    return {(task, place) for task, place in places if place != home}
 
 
 def rotate(access_log: Path, admin_socket: Path) -> Path | None:

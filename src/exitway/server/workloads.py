@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
+import os
 import secrets
 import socket
 import time
@@ -17,17 +19,17 @@ from exitway.api.status import Cause, Refusal, invalid
 from exitway.capture.netns import in_netns, pin, unpin
 from exitway.capture.nflog import RefusalLog, Refused
 from exitway.envoy.listener import CAPTURE_PORT
-from exitway.names.workload import Workload
 from exitway.processes import Process
-from exitway.resources import kinds
-from exitway.resources.intent import Intent
-from exitway.resources.problem import Problem, Problems
+from exitway.resources.problem import Problem
 from exitway.server.names import Names
 from exitway.server.program import Member, Publication
+from exitway.server.request import ITSELF, Brought, read_request
 
 _log = logging.getLogger("exitway")
 
 READY_SECONDS = 10.0
+MOST_OF_A_NAME = 60
+"""What of a workload's name goes into its id, and so into the names of files."""
 
 
 @dataclass
@@ -36,7 +38,6 @@ class Running:
 
     member: Member
     process: Process
-    request: Mapping[str, Any]
     refusals: RefusalLog | None = None
     watch: asyncio.Task[None] | None = None
 
@@ -68,7 +69,7 @@ class Workloads:
                 content = json.loads(record.read_text())
                 process = Process(content["process"]["pid"], content["process"]["start_time"])
                 if process.alive:
-                    self._serve(self._member(content["request"], record.stem), process, content["request"])
+                    self._serve(self._member(read_request(content["request"]), record.stem), process)
             except (OSError, ValueError, KeyError, Refusal) as error:
                 _log.warning("workload %s is not taken in again: %s", record.stem, error)
         for path in {*self._records.glob("*.json"), *self._netns.iterdir()}:
@@ -81,26 +82,38 @@ class Workloads:
         Raises:
             Refusal: a bad request or rule, a process that is not in a namespace of its own, or a proxy that does not come up.
         """
-        process = Process.of(int(request["pid"]))
-        if process is None or _same_netns(process.pid):
-            raise _refusal("EXW0701", f"process {request['pid']} is not in a network namespace of its own")
-        name = f"{request['name']}-{secrets.token_hex(3)}"
-        member = self._member(request, name)
-        pin(process.pid, Path(member.netns))
-        record = {"request": dict(request), "process": {"pid": process.pid, "start_time": process.start_time}}
-        (self._records / f"{name}.json").write_text(json.dumps(record))
+        brought = read_request(request)
+        process = _process(brought.pid)
+        for one in brought.publications:
+            _need_free(one)
+        name = f"{brought.workload.name[:MOST_OF_A_NAME]}-{secrets.token_hex(3)}"
+        member = self._member(brought, name)
         try:
-            running = self._serve(member, process, request)
+            self._keep(member, process, request)
+            running = self._serve(member, process)
             await self._changed()
             await self._names.ready()
             await self._listening(member)
-        except BaseException:
+        except BaseException as error:
             await self.remove(name)
+            if isinstance(error, OSError):  # such as a disk that is full
+                raise Refusal(503, "ServiceUnavailable", f"the workload cannot be served: {error}") from error
             raise
         return running
 
-    async def remove(self, identity: str) -> bool:
-        """Let a workload go. False: there is none of this id."""
+    def _keep(self, member: Member, process: Process, request: Mapping[str, Any]) -> None:
+        """Write down what the next server needs to take the workload in again, and hold its network namespace."""
+        record = {"request": dict(request), "process": {"pid": process.pid, "start_time": process.start_time}}
+        (self._records / f"{member.id}.json").write_text(json.dumps(record))
+        try:
+            pin(process.pid, Path(member.netns))
+        except OSError:
+            if not process.alive:
+                raise _not_there(process.pid) from None
+            raise
+
+    async def remove(self, identity: str) -> None:
+        """Let a workload go, and what there is of one that did not come up."""
         running = self.running.pop(identity, None)
         if running is not None:
             self._names.remove(identity)
@@ -110,7 +123,6 @@ class Workloads:
                 running.refusals.close()
             await self._changed()
         self._forget(identity)
-        return running is not None
 
     def close(self) -> None:
         """Stop serving; the records stay, so that the next server takes the living workloads in again."""
@@ -120,27 +132,11 @@ class Workloads:
             if running.watch is not None:
                 running.watch.cancel()
 
-    def _member(self, request: Mapping[str, Any], identity: str) -> Member:
-        namespace = request["namespace"]
-        causes: list[Cause] = []
-        intents: list[Intent] = []
-        for index, wire in enumerate(request.get("rules", ())):
-            try:
-                intents += kinds.read({**wire, "metadata": {**wire["metadata"], "namespace": namespace}}).intents
-            except Problems as found:
-                causes += [Cause(problem, index) for problem in found.problems]
-        if causes:
-            raise invalid(causes)
-        return Member(
-            id=identity,
-            workload=Workload(namespace, request["name"], dict(request.get("labels", {}))),
-            netns=str(self._netns / identity),
-            intents=tuple(intents),
-            publications=tuple(Publication(p["address"], p["port"], p["target"]) for p in request.get("publish", ())),
-        )
+    def _member(self, brought: Brought, identity: str) -> Member:
+        return Member(identity, brought.workload, str(self._netns / identity), brought.intents, brought.publications)
 
-    def _serve(self, member: Member, process: Process, request: Mapping[str, Any]) -> Running:
-        running = Running(member, process, request)
+    def _serve(self, member: Member, process: Process) -> Running:
+        running = Running(member, process)
         self._names.add(member.id, Path(member.netns), process)
         running.refusals = RefusalLog.open(
             Path(member.netns),
@@ -155,15 +151,16 @@ class Workloads:
         await self.remove(running.member.id)
 
     async def _listening(self, member: Member) -> None:
-        """Wait until the proxy accepts connections inside the namespace."""
+        """Wait until the proxy accepts connections inside the namespace, and has the published ports."""
         until = time.monotonic() + READY_SECONDS
         while not await asyncio.to_thread(in_netns, Path(member.netns), _accepts):
             if time.monotonic() > until:
-                raise _refusal(
-                    "EXW0702",
-                    "the proxy does not listen in the workload's namespace",
-                    "`exitway status` shows how it is",
-                )
+                message = "the proxy does not listen in the workload's namespace"
+                raise _refusal("EXW0702", message, "`exitway status` shows how it is")
+            await asyncio.sleep(0.002)
+        while free := [one for one in member.publications if _bind_error(one) != errno.EADDRINUSE]:
+            if time.monotonic() > until:
+                raise _unpublished(free[0], "the proxy does not listen there")
             await asyncio.sleep(0.002)
 
     def _forget(self, identity: str) -> None:
@@ -179,9 +176,42 @@ def _accepts() -> bool:
     return True
 
 
-def _same_netns(pid: int) -> bool:
-    return Path(f"/proc/{pid}/ns/net").samefile("/proc/self/ns/net")
+def _process(pid: int) -> Process:
+    process = Process.of(pid)
+    try:
+        if process is not None and not Path(f"/proc/{pid}/ns/net").samefile("/proc/self/ns/net"):
+            return process
+    except OSError:  # it has ended meanwhile
+        pass
+    raise _not_there(pid)
+
+
+def _need_free(publication: Publication) -> None:
+    error = _bind_error(publication)
+    if error:
+        raise _unpublished(publication, os.strerror(error))
+
+
+def _bind_error(publication: Publication) -> int:
+    """Why the address cannot be had; 0: it can, nobody listens there."""
+    family = socket.AF_INET6 if ":" in publication.address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have ended do not count
+        try:
+            probe.bind((publication.address, publication.port))
+        except OSError as error:
+            return error.errno or errno.EINVAL
+    return 0
+
+
+def _not_there(pid: int) -> Refusal:
+    return _refusal("EXW0701", f"process {pid} is not in a network namespace of its own")
+
+
+def _unpublished(publication: Publication, reason: str) -> Refusal:
+    message = f"port {publication.port} of {publication.address} cannot be published: {reason}"
+    return _refusal("EXW0703", message, "publish another one, as in -p 8081:8080")
 
 
 def _refusal(code: str, message: str, hint: str = "") -> Refusal:
-    return invalid([Cause(Problem(code, message, hint))])
+    return invalid([Cause(Problem(code, message, hint), ITSELF)])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from exitway.resources.resource import Json, Resource
 
@@ -14,7 +16,7 @@ _OWN = ("name", "namespace", "labels", "annotations")
 def stamp(resource: Resource, before: Resource | None, *, revision: int, now: datetime, uid: str) -> Resource:
     """The resource as it is stored at that revision. ``uid`` and ``now`` are for a new one; an old one keeps its own."""
     new: Json = {"uid": uid, "creationTimestamp": _timestamp(now), "generation": 0}
-    old = before.metadata if before else new
+    old: Mapping[str, Any] = before.metadata if before else new
     same_spec = before is not None and before.wire.get("spec") == resource.wire.get("spec")
     stored: Json = {
         **_own(resource),
