@@ -2,12 +2,12 @@ import json
 import subprocess
 from datetime import UTC, datetime
 
+from google.protobuf import json_format
 from hypothesis import example, given, settings
 
 from exitway.envoy import api
 from exitway.envoy.bootstrap import bootstrap
-from exitway.envoy.listener import Captured, Proxy, capturing_listener
-from exitway.envoy.matcher import filter_chain_matcher
+from exitway.envoy.listener import Captured, Proxy, capturing_listener, deciding
 from exitway.envoy.route import route_configuration
 from exitway.envoy.simulate import simulate
 from exitway.envoy.snapshot import Resource, Snapshot
@@ -27,7 +27,9 @@ def snapshot_of(policy):
     captured = Captured("one", WORKLOAD, "", "http/one")
     return Snapshot.of(
         [
-            Resource.of(api.LISTENER, capturing_listener(captured, filter_chain_matcher(policy), PROXY)),
+            Resource.of(api.LISTENER, capturing_listener(captured, PROXY)).merged(
+                Resource.of(api.LISTENER, deciding(policy))
+            ),
             Resource.of(api.ROUTE_CONFIGURATION, route_configuration("http/one", policy, "shop", 404)),
         ]
     )
@@ -70,9 +72,8 @@ def test_envoy_accepts_what_is_generated(tmp_path_factory, rules):
     """The real Envoy validates the bootstrap with the snapshot in it, delivered as static resources."""
     policy = compile_policy(rules, WORKLOAD, NOW)
     config = bootstrap("/tmp/xds.sock", "/tmp/admin.sock", PROXY.resolvers, "/etc/ssl/certs/ca-certificates.crt")
-    listener = json.loads(
-        json.dumps(capturing_listener(Captured("one", WORKLOAD, "", "http/one"), filter_chain_matcher(policy), PROXY))
-    )
+    captured = Captured("one", WORKLOAD, "", "http/one")
+    listener = json.loads(json.dumps(capturing_listener(captured, PROXY) | deciding(policy)))
     manager = listener["filter_chains"][0]["filters"][-1]["typed_config"]
     del manager["rds"]
     manager["route_config"] = route_configuration("http/one", policy, "shop", 404)
@@ -83,6 +84,18 @@ def test_envoy_accepts_what_is_generated(tmp_path_factory, rules):
         [find_envoy(), "--mode", "validate", "-c", path, "-l", "error"], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr[-2000:]
+
+
+@given(intents())
+def test_the_bytes_say_what_the_json_says(rules):
+    """Names are set, and matchers joined, past the usual way of encoding."""
+    for resource in everything(snapshot_of(compile_policy(rules, WORKLOAD, NOW))):
+        message = json_format.ParseDict(
+            resource.json, api.message_type(resource.type_url)(), descriptor_pool=api._pool()
+        )
+        assert api.decode(resource.type_url, message.SerializeToString()) == api.decode(
+            resource.type_url, resource.data
+        )
 
 
 def test_a_call_without_a_name_matches_no_pattern():

@@ -45,15 +45,67 @@ def encode(type_url: str, wire: Json) -> bytes:
         google.protobuf.json_format.ParseError: the JSON does not fit Envoy's API (a fault of ours).
     """
     message: Any = message_type(type_url)()
-    if "virtual_hosts" not in wire:
-        json_format.ParseDict(wire, message, descriptor_pool=_pool())
-    else:  # ParseDict takes 2 us for each string, and a virtual host may have ten thousand names: those are set directly
-        hosts = [{key: value for key, value in host.items() if key != "domains"} for host in wire["virtual_hosts"]]
-        json_format.ParseDict({**wire, "virtual_hosts": hosts}, message, descriptor_pool=_pool())
-        for made, host in zip(message.virtual_hosts, wire["virtual_hosts"], strict=True):
-            made.domains.extend(host["domains"])
+    json_format.ParseDict(_without_names(wire), message, descriptor_pool=_pool())
+    _set_names(message, wire)
     data: bytes = message.SerializeToString(deterministic=True)
     return data
+
+
+# ParseDict takes 2 us for each string, and a virtual host or a matcher of server names may have ten thousand: those are set directly.
+
+_NAMED = ("virtual_hosts", "domain_matchers")
+
+
+def _without_names(wire: Any) -> Any:
+    """The same without the names of virtual hosts and of server name matchers."""
+    if isinstance(wire, list):
+        return [_without_names(item) for item in wire]
+    if not isinstance(wire, dict):
+        return wire
+    bare = {key: _without_names(value) for key, value in wire.items() if key not in _NAMED}
+    for key in _NAMED:
+        if key in wire:
+            bare[key] = [_without_names({k: v for k, v in item.items() if k != "domains"}) for item in wire[key]]
+    return bare
+
+
+def _set_names(message: Any, wire: Json) -> None:
+    """Put the names into a route configuration, or into the matchers of a listener."""
+    if "virtual_hosts" in wire:
+        _extend(message.virtual_hosts, wire["virtual_hosts"])
+    if "filter_chain_matcher" in wire:
+        _set_matcher_names(message.filter_chain_matcher, wire["filter_chain_matcher"])
+
+
+def _set_matcher_names(matcher: Any, wire: Json) -> None:
+    tree, tree_wire = matcher.matcher_tree, wire["matcher_tree"]
+    branches = tree_wire.get("exact_match_map", {}).get("map", {})
+    nested = [(tree.exact_match_map.map[value], branch) for value, branch in branches.items()]
+    for on_match, on_match_wire in [*nested, (matcher.on_no_match, wire["on_no_match"])]:
+        if "matcher" in on_match_wire:
+            _set_matcher_names(on_match.matcher, on_match_wire["matcher"])
+    custom = tree_wire.get("custom_match", {}).get("typed_config", {})
+    if custom:
+        packed = tree.custom_match.typed_config
+        unpacked: Any = message_type(custom["@type"])()
+        unpacked.ParseFromString(packed.value)
+        _set_custom_names(unpacked, custom)
+        packed.value = unpacked.SerializeToString(deterministic=True)
+
+
+def _set_custom_names(custom: Any, wire: Json) -> None:
+    if "domain_matchers" in wire:
+        _extend(custom.domain_matchers, wire["domain_matchers"])
+    for made, range_wire in zip(
+        custom.range_matchers if "range_matchers" in wire else (), wire.get("range_matchers", ()), strict=True
+    ):
+        if "matcher" in range_wire["on_match"]:
+            _set_matcher_names(made.on_match.matcher, range_wire["on_match"]["matcher"])
+
+
+def _extend(made: Any, wire: list[Json]) -> None:
+    for one, its_wire in zip(made, wire, strict=True):
+        one.domains.extend(its_wire["domains"])
 
 
 def decode(type_url: str, data: bytes) -> Json:

@@ -15,6 +15,7 @@ from exitway.envoy.route import DECISION, DIALLED_PORT
 from exitway.envoy.wire import ADS, extension, header, socket_address, text
 from exitway.names.call import Reason
 from exitway.names.workload import Workload
+from exitway.policy.policy import Policy
 
 CAPTURE_PORT = 1
 """Where the ruleset of a workload leads its TCP connections, on both loopback addresses of its namespace."""
@@ -41,8 +42,8 @@ class Proxy:
     denied_status: int = 404
 
 
-def capturing_listener(captured: Captured, chains: Json, proxy: Proxy) -> Json:
-    """The listener that every TCP connection of the workload arrives at, whatever it dialled. ``chains``: its filter chain matcher."""
+def capturing_listener(captured: Captured, proxy: Proxy) -> Json:
+    """The listener that every TCP connection of the workload arrives at, whatever it dialled. Its matcher is put to it apart (``deciding``)."""
     ipv4, ipv6 = (socket_address(address, CAPTURE_PORT, captured.netns) for address in ("127.0.0.1", "::1"))
     identity = {"workload": captured.workload.name, "namespace": captured.workload.namespace, "id": captured.id}
     return {
@@ -60,7 +61,6 @@ def capturing_listener(captured: Captured, chains: Json, proxy: Proxy) -> Json:
         # a client that says nothing for so long is neither TLS nor HTTP: TCP rules apply, and without one it is refused
         "listener_filters_timeout": "1s",
         "continue_on_listener_filters_timeout": True,
-        "filter_chain_matcher": chains,
         "filter_chains": [
             {"name": matcher.HTTP, "filters": [_remember_dialled_port(), _http(captured.routes, proxy)]},
             {"name": matcher.TLS, "filters": _tls(proxy)},
@@ -68,6 +68,11 @@ def capturing_listener(captured: Captured, chains: Json, proxy: Proxy) -> Json:
             {"name": matcher.DENY, "filters": [_tcp(matcher.DENY, NOWHERE, proxy)]},
         ],
     }
+
+
+def deciding(policy: Policy) -> Json:
+    """The part of a capturing listener that depends on the rules, and not on the workload."""
+    return {"filter_chain_matcher": matcher.filter_chain_matcher(policy)}
 
 
 def publishing_listener(name: str, address: str, port: int) -> Json:

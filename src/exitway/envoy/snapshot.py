@@ -27,7 +27,20 @@ class Resource:
     def of(cls, type_url: str, json: Json) -> Resource:
         """Encode a resource. Equal JSON gives an equal version, on every machine."""
         data = api.encode(type_url, json)
-        return cls(type_url, json["name"], json, data, hashlib.blake2b(data, digest_size=8).hexdigest())
+        return cls(type_url, json.get("name", ""), json, data, _version(data))
+
+    def merged(self, part: Resource) -> Resource:
+        """This resource with the fields that it lacks, from another of its type.
+
+        A message is the concatenation of its fields, so nothing is
+        encoded again (https://protobuf.dev/programming-guides/encoding/#last-one-wins).
+        """
+        version = _version(self.version.encode() + part.version.encode())
+        return Resource(self.type_url, self.name, self.json | part.json, self.data + part.data, version)
+
+
+def _version(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True)

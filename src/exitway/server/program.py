@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from exitway.envoy.api import CLUSTER, LISTENER, ROUTE_CONFIGURATION, Json
+from exitway.envoy.api import CLUSTER, LISTENER, ROUTE_CONFIGURATION
 from exitway.envoy.cluster import published
-from exitway.envoy.listener import Captured, Proxy, capturing_listener, publishing_listener
-from exitway.envoy.matcher import filter_chain_matcher
+from exitway.envoy.listener import Captured, Proxy, capturing_listener, deciding, publishing_listener
 from exitway.envoy.route import route_configuration
 from exitway.envoy.snapshot import Resource, Snapshot
 from exitway.names.workload import Workload
@@ -60,7 +59,8 @@ class Member:
 class _Compiled:
     policy: Policy
     routes: Resource
-    matcher: Json
+    matcher: Resource
+    """The part of a listener that all workloads of the class have in common."""
 
 
 class Program:
@@ -69,7 +69,8 @@ class Program:
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
         self._compiled: dict[str, _Compiled] = {}
-        self._resources: dict[str, Resource] = {}
+        self._constant: dict[str, list[Resource]] = {}
+        self._listeners: dict[str, tuple[Resource, Resource]] = {}
         self.policies: Mapping[str, Policy] = {}
 
     def snapshot(self, registry: Registry, members: Iterable[Member], now: datetime) -> Snapshot:
@@ -77,9 +78,11 @@ class Program:
         members = list(members)
         self._compiled = self._compile(registry, members, now)
         self.policies = {member.id: self._compiled[member.policy_class].policy for member in members}
+        self._constant = {member.id: self._constant.get(member.id) or self._build(member) for member in members}
+        self._listeners = {member.id: self._listener(member) for member in members}
         resources = [compiled.routes for compiled in self._compiled.values()]
-        resources += [resource for member in members for resource in self._of(member)]
-        self._resources = {resource.name: resource for resource in resources if resource.type_url == LISTENER}
+        resources += [listener for _, listener in self._listeners.values()]
+        resources += [resource for _, *published in self._constant.values() for resource in published]
         return Snapshot.of(resources)
 
     @property
@@ -102,18 +105,25 @@ class Program:
         if before is not None and before.policy == policy:
             return before
         routes = route_configuration(f"http/{name}", policy, namespace, self._proxy.denied_status)
-        return _Compiled(policy, Resource.of(ROUTE_CONFIGURATION, routes), filter_chain_matcher(policy))
+        matcher = Resource.of(LISTENER, deciding(policy))
+        if before is not None and before.matcher.version == matcher.version:
+            matcher = before.matcher
+        return _Compiled(policy, Resource.of(ROUTE_CONFIGURATION, routes), matcher)
 
-    def _of(self, member: Member) -> list[Resource]:
-        name = member.policy_class
-        captured = Captured(member.id, member.workload, member.netns, f"http/{name}")
-        resources = [self._resource(capturing_listener(captured, self._compiled[name].matcher, self._proxy))]
+    def _listener(self, member: Member) -> tuple[Resource, Resource]:
+        """The matcher, and the listener with it."""
+        matcher = self._compiled[member.policy_class].matcher
+        before = self._listeners.get(member.id)
+        if before is not None and before[0] is matcher:
+            return before
+        return matcher, self._constant[member.id][0].merged(matcher)
+
+    def _build(self, member: Member) -> list[Resource]:
+        """What of a workload no rule changes: the listener but for its matcher, then what it publishes."""
+        captured = Captured(member.id, member.workload, member.netns, f"http/{member.policy_class}")
+        resources = [Resource.of(LISTENER, capturing_listener(captured, self._proxy))]
         for publication in member.publications:
             name = f"in/{member.id}/{publication.address}:{publication.port}"
             resources.append(Resource.of(CLUSTER, published(name, publication.target, member.netns)))
-            resources.append(self._resource(publishing_listener(name, publication.address, publication.port)))
+            resources.append(Resource.of(LISTENER, publishing_listener(name, publication.address, publication.port)))
         return resources
-
-    def _resource(self, listener: Json) -> Resource:
-        before = self._resources.get(listener["name"])
-        return before if before is not None and before.json == listener else Resource.of(LISTENER, listener)
