@@ -81,6 +81,12 @@ def test_a_denial_over_http_says_who_what_why_and_what_to_do(server):
         assert word in said
 
 
+def test_what_was_denied_just_before_the_server_stops_is_recorded(server):
+    server("run", "-n", "shop", "--name", "last", "--", "curl", "-s", "http://other.lab.test/")
+    server("down")
+    assert [flow["name"] for flow in server.flows()] == ["other.lab.test"]
+
+
 def test_the_status_of_a_denial_can_be_set(exitway, monkeypatch):
     monkeypatch.setenv("EXITWAY_DENIED_STATUS", "403")
     exitway("up")

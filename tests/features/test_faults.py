@@ -160,6 +160,15 @@ def test_twenty_at_once_without_a_server_share_the_one_that_comes_up_and_it_goes
             pool.submit(exitway, "run", "-f", EXAMPLES / "egress_httpbin.yml", "--", "curl", *fetch) for _ in range(20)
         ]
         assert [run.result() for run in runs] == ["200"] * 20
-    eventually(lambda: not (exitway.settings.runtime_dir / "envoy.json").exists())
-    assert not exitway.settings.socket.exists()
+    locks_and_logs = {
+        "api.sock.lock",
+        "arrivals.lock",
+        "server.lock",
+        "starting.lock",
+        "server.log",
+        "envoy.log",
+        "netns",
+        "workloads",
+    }
+    eventually(lambda: {path.name for path in exitway.settings.runtime_dir.iterdir()} <= locks_and_logs)
     assert not list((exitway.settings.runtime_dir / "netns").iterdir())

@@ -10,11 +10,14 @@ import json
 import os
 import signal
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from exitway.envoy.api import Json
 from exitway.processes import Process
+
+END_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +68,12 @@ class EnvoyProcess:
         return process
 
     def stop(self) -> None:
-        """End the running Envoy, if any, and remove its record."""
+        """End the running Envoy, if any, and remove what it leaves but its log. It writes its access log to the end, if it can."""
         process = self.running()
         if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)  # draining would only prolong what is no longer wanted
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(process.pid, 0)
-        self._record.unlink(missing_ok=True)
+            _end(process)
+        for path in (self._record, self._bootstrap, self.directory / "envoy-admin.sock"):
+            path.unlink(missing_ok=True)
 
     @property
     def _record(self) -> Path:
@@ -81,3 +82,15 @@ class EnvoyProcess:
     @property
     def _bootstrap(self) -> Path:
         return self.directory / "envoy-bootstrap.json"
+
+
+def _end(process: Process) -> None:
+    until = time.monotonic() + END_SECONDS
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGTERM)
+        while process.alive and time.monotonic() < until:
+            time.sleep(0.005)
+        if process.alive:
+            os.kill(process.pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):  # adopted: another's child
+        os.waitpid(process.pid, 0)

@@ -77,6 +77,12 @@ class Recorder:
         if self._tail.position != before:
             self._position.write_text(str(self._tail.position))
 
+    def close(self) -> None:
+        """Write what is left to write. Envoy has ended, so its log is of no more use."""
+        self.catch_up()
+        for path in (self._access_log, self._position):
+            path.unlink(missing_ok=True)
+
     def _last_position(self) -> int:
         """How far a server before this one has read."""
         try:

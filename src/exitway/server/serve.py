@@ -144,9 +144,9 @@ class Server:
         self.workloads.close()
         self.supervisor.stop()
         self._names.stop()
-        self._recorder.catch_up()
         await self.discovery.stop()
         self.store.close()
+        self._recorder.close()  # last: a full disk fails it
 
     async def _idle(self) -> None:
         """Ends when there has been no workload for a while, and none is about to come."""
