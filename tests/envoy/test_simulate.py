@@ -54,7 +54,9 @@ def test_equal_rules_give_equal_bytes_and_versions(rules):
 
 @given(intents())
 def test_a_snapshot_refers_to_nothing_that_is_not_there(rules):
-    assert not list(snapshot_of(compile_policy(rules, WORKLOAD, NOW)).dangling())
+    snapshot = snapshot_of(compile_policy(rules, WORKLOAD, NOW))
+    named = {name for listener in snapshot.named(api.LISTENER).values() for name in route_names(listener.json)}
+    assert named == set(snapshot.named(api.ROUTE_CONFIGURATION))
 
 
 def test_a_thousand_names_with_equal_ports_are_one_virtual_host():
@@ -107,3 +109,12 @@ def test_a_call_without_a_name_matches_no_pattern():
 
 def everything(snapshot):
     return [resource for type_url in snapshot.resources for resource in snapshot.named(type_url).values()]
+
+
+def route_names(node):
+    """The route configurations that a listener refers to."""
+    if isinstance(node, dict):
+        return {node[key] for key in node if key == "route_config_name"} | {
+            name for value in node.values() for name in route_names(value)
+        }
+    return {name for value in node for name in route_names(value)} if isinstance(node, list) else set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from exitway.envoy import api
@@ -60,19 +60,3 @@ class Snapshot:
     def named(self, type_url: str) -> Mapping[str, Resource]:
         """The resources of one type, by name."""
         return self.resources.get(type_url, {})
-
-    def dangling(self) -> Iterator[str]:
-        """Names that a listener refers to and that are not there: none in a consistent snapshot."""
-        for listener in self.named(LISTENER).values():
-            yield from (name for name in _route_names(listener.json) if name not in self.named(ROUTE_CONFIGURATION))
-
-
-def _route_names(node: object) -> Iterator[str]:
-    if isinstance(node, dict):
-        if "route_config_name" in node:
-            yield node["route_config_name"]
-        for value in node.values():
-            yield from _route_names(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _route_names(value)

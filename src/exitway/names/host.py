@@ -57,11 +57,6 @@ class Host:
         return self.wildcard and other.suffix.endswith(self.suffix)
 
     @property
-    def specificity(self) -> tuple[bool, int]:
-        """Sorts patterns that match one name: an exact name before any wildcard, then the longer suffix."""
-        return (not self.wildcard, len(self.suffix))
-
-    @property
     def is_address(self) -> bool:
         """Whether the name is an IP literal."""
         try:

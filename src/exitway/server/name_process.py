@@ -6,7 +6,7 @@ sockets inside the workloads' namespaces and hands them over.
 
 On its Unix socket (SOCK_SEQPACKET, one server at a time) a message is one JSON object:
 
-    from the server   {"add": ID, "pid": PID, "start_time": T} with the sockets; {"remove": ID}; {"stop": true}
+    from the server   {"add": ID, "pid": PID, "start_time": T} with the sockets; {"remove": ID}
     to the server     {"serving": [ID, ...]} at first; then {"id": ID, "name": NAME, "addresses": [IPV4, IPV6]} for each name, old ones first
 """
 
@@ -104,10 +104,8 @@ class NameProcess:
                 Process(message["pid"], message["start_time"]),
                 [socket.socket(fileno=one) for one in descriptors],
             )
-        elif "remove" in message:
-            self._remove(message["remove"])
         else:
-            self.done.set()
+            self._remove(message["remove"])
 
     def _hang_up(self) -> None:
         if self._server is not None:

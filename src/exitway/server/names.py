@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import socket
@@ -54,14 +53,14 @@ class Names:
         if self._connection is not None and identity not in self._served:
             self._hand_over(identity)
 
-    async def ready(self) -> None:
-        """Wait until all that was given is served.
-
-        Raises:
-            TimeoutError: the name process does not come up.
-        """
-        async with asyncio.timeout(START_SECONDS):
-            await self._handed_over.wait()
+    async def ready(self, identity: str) -> bool:
+        """Wait until the name process has what was given; whether it serves this one."""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._handed_over.wait()
+        except TimeoutError:
+            return False
+        return identity in self._served
 
     def remove(self, identity: str) -> None:
         """Serve there no more. The names are still known for a while: what was seen of the workload may be yet to be recorded."""
@@ -71,10 +70,6 @@ class Names:
         ended = [known for known in self._names if known not in self._given]
         for known in ended[:-MOST_ENDED]:
             del self._names[known]
-
-    def stop(self) -> None:
-        """End the name process."""
-        self._send({"stop": True})
 
     def name_of(self, identity: str, address: str) -> str | None:
         """The name behind a synthetic address of a workload."""
@@ -87,15 +82,19 @@ class Names:
         except OSError as error:
             _log.warning("names of %s are not served: %s", identity, error)
             return
-        self._send({"add": identity, "pid": process.pid, "start_time": process.start_time}, sockets)
-        self._served.add(identity)
+        if self._send({"add": identity, "pid": process.pid, "start_time": process.start_time}, sockets):
+            self._served.add(identity)
         for one in sockets:
             one.close()
 
-    def _send(self, message: object, sockets: Sequence[socket.socket] = ()) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(OSError):  # it has just ended; run() sees to it
-                socket.send_fds(self._connection, [json.dumps(message).encode()], [one.fileno() for one in sockets])
+    def _send(self, message: object, sockets: Sequence[socket.socket] = ()) -> bool:
+        if self._connection is None:
+            return False
+        try:
+            socket.send_fds(self._connection, [json.dumps(message).encode()], [one.fileno() for one in sockets])
+        except OSError:  # it has just ended, and run() sees to it; or it does not read
+            return False
+        return True
 
     async def _connect(self) -> socket.socket:
         """Connect to the name process; start it unless it runs."""

@@ -34,6 +34,7 @@ from exitway.xds.server import DiscoveryServer
 
 ACKNOWLEDGED_SECONDS = 10.0
 IDLE_SECONDS = 2.0
+CLOCK_SECONDS = 0.25
 
 
 class Server:
@@ -57,13 +58,12 @@ class Server:
         self.workloads = Workloads(
             settings.runtime_dir, self._names, changed=self.publish, refused=self._recorder.refused
         )
-        self._expiry: asyncio.TimerHandle | None = None
         self._published: object = None
         self.stopping = asyncio.Event()
         self.started = time.time()
 
     async def publish(self) -> None:
-        """Make what the rules and workloads say now the proxy's target, and again when the next rule expires."""
+        """Make what the rules and workloads say now the proxy's target. Costs next to nothing when that is what it is already."""
         now = datetime.now(UTC)
         running = self.workloads.running.values()
         state = (self.store.registry, [one.member for one in running])
@@ -75,13 +75,6 @@ class Server:
             self._recorder.observe(
                 one.member, self._program.policies[one.member.id], functools.partial(self._names.name_of, one.member.id)
             )
-        if self._expiry is not None:
-            self._expiry.cancel()
-            self._expiry = None
-        if self._program.valid_until is not None:
-            delay = max(0.0, (self._program.valid_until - now).total_seconds())
-            loop = asyncio.get_running_loop()
-            self._expiry = loop.call_later(min(delay, 86_400), lambda: loop.create_task(self.publish()))
 
     async def programmed(self, revision: int) -> list[str]:
         """Publish the store's state, wait for the proxy; one sentence for each that has not acknowledged it."""
@@ -109,6 +102,7 @@ class Server:
             self._names.run(),
             self._recorder.follow(self.settings.admin_socket),
             self._follow_store(),
+            self._follow_clock(),
             self._serve_api(tcp),
         ]
         tasks = [
@@ -140,10 +134,15 @@ class Server:
         while await self.store.after(self.store.revision):
             await self.publish()
 
+    async def _follow_clock(self) -> None:
+        """Rules that have expired are withdrawn. Looking is cheap, and holds whatever becomes of the clock or of a timer."""
+        while True:
+            await asyncio.sleep(CLOCK_SECONDS)
+            await self.publish()
+
     async def _close(self) -> None:
         self.workloads.close()
         self.supervisor.stop()
-        self._names.stop()
         await self.discovery.stop()
         self.store.close()
         self._recorder.close()  # last: a full disk fails it

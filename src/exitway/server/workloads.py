@@ -92,7 +92,7 @@ class Workloads:
             self._keep(member, process, request)
             running = self._serve(member, process)
             await self._changed()
-            await self._names.ready()
+            await self._named(member)
             await self._listening(member)
         except BaseException as error:
             await self.remove(name)
@@ -149,6 +149,11 @@ class Workloads:
     async def _until_ended(self, running: Running) -> None:
         await running.process.ended()
         await self.remove(running.member.id)
+
+    async def _named(self, member: Member) -> None:
+        if not await self._names.ready(member.id):
+            message = "names are not served in the workload's namespace"
+            raise _refusal("EXW0704", message, "`exitway status` shows how the server is")
 
     async def _listening(self, member: Member) -> None:
         """Wait until the proxy accepts connections inside the namespace, and has the published ports."""
