@@ -58,3 +58,37 @@ def test_other_addresses_stand_for_nothing():
     ):
         assert table.name_of(address) is None
     assert table.name_of("2001:0002:0:0:0:0:0:2") == "a.example"
+
+
+def test_a_pinned_name_keeps_its_addresses_until_it_is_unpinned():
+    table = SyntheticAddresses(4)
+    kept = table.address_of("kept.example")
+    assert table.pin("kept.example") == kept
+    for number in range(10):
+        table.address_of(f"{number}.example")
+    assert table.address_of("kept.example") == kept
+    assert table.name_of(kept.ipv4) == "kept.example"
+    table.unpin("kept.example")
+    for number in range(10):
+        table.address_of(f"{number}.example")
+    assert table.name_of(kept.ipv4) != "kept.example"
+
+
+def test_a_name_is_pinned_to_the_address_it_had_unless_that_is_taken():
+    wanted = "240.240.0.5"
+    assert SyntheticAddresses().pin("a.example", wanted) == (wanted, "2001:2::5")
+    table = SyntheticAddresses()
+    first = table.address_of("b.example")
+    table.pin("a.example", wanted)
+    assert table.pin("c.example", wanted) not in (None, table.pin("a.example"))
+    assert table.pin("b.example", "240.240.0.9") == first
+    given_out = [table.address_of(f"{number}.example") for number in range(10)]
+    assert wanted not in {addresses.ipv4 for addresses in given_out}
+
+
+def test_half_of_all_addresses_can_be_pinned():
+    table = SyntheticAddresses(5)
+    assert [table.pin(f"{number}.example") is not None for number in range(4)] == [True, True, False, False]
+    assert table.pinned == ["0.example", "1.example"]
+    for number in range(20):
+        table.address_of(f"{number}.example")

@@ -26,41 +26,84 @@ class Synthetic(NamedTuple):
 
 
 class SyntheticAddresses:
-    """The names of one workload. It remembers 65,533; then the name that was longest unused gives its addresses to the next one."""
+    """The names of one workload. It remembers 65,533; then the name that was longest unused gives its addresses to the next one.
+
+    Pinned names keep theirs, used or not: they stand in rulesets.
+    """
 
     def __init__(self, capacity: int = _LAST - _FIRST + 1) -> None:
         self._capacity = capacity
-        self._names: list[str] = []  # by number
+        self._next = 0
+        self._names: dict[int, str] = {}
         self._numbers: OrderedDict[str, int] = OrderedDict()  # the longest unused first
+        self._pinned: dict[str, int] = {}
 
     def address_of(self, name: str) -> Synthetic:
         """The addresses of a name (in normal form), always the same ones while it is remembered."""
-        number = self._numbers.get(name)
+        number = self._pinned.get(name, self._numbers.get(name))
         if number is None:
-            number = self._number(name)
-        self._numbers.move_to_end(name)
-        offset = _FIRST + number
-        return Synthetic(str(ipaddress.IPv4Address(_IPV4 + offset)), str(ipaddress.IPv6Address(_IPV6 + offset)))
+            number = self._free_number()
+            self._names[number] = name
+            self._numbers[name] = number
+        self._use(name)
+        return _synthetic(number)
 
     def name_of(self, address: str) -> str | None:
         """The name that an address (IPv4 or IPv6, in any spelling) stands for; asking for it counts as use of the name."""
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return None
-        number = int(parsed) - (_IPV4 if parsed.version == 4 else _IPV6) - _FIRST
-        if not 0 <= number < len(self._names):
-            return None
-        name = self._names[number]
-        self._numbers.move_to_end(name)
+        name = self._names.get(_number_of(address))
+        if name is not None:
+            self._use(name)
         return name
 
-    def _number(self, name: str) -> int:
-        if len(self._names) < self._capacity:
-            number = len(self._names)
-            self._names.append(name)
-        else:
-            _, number = self._numbers.popitem(last=False)
+    def pin(self, name: str, wanted: str = "") -> Synthetic | None:
+        """From now on the name keeps its addresses; a name that has none yet gets ``wanted``, if that is free.
+
+        None: half of all addresses are pinned already, and no more can be.
+        """
+        if name not in self._pinned and len(self._pinned) >= self._capacity // 2:
+            return None
+        number = _number_of(wanted)
+        known = name in self._numbers or name in self._pinned
+        if not known and 0 <= number < self._capacity and number not in self._names:
+            self._numbers[name] = number
             self._names[number] = name
-        self._numbers[name] = number
+        addresses = self.address_of(name)
+        if name in self._numbers:
+            self._pinned[name] = self._numbers.pop(name)
+        return addresses
+
+    def unpin(self, name: str) -> None:
+        """From now on the name is one like the others."""
+        if name in self._pinned:
+            self._numbers[name] = self._pinned.pop(name)
+
+    @property
+    def pinned(self) -> list[str]:
+        """The names that are pinned."""
+        return list(self._pinned)
+
+    def _use(self, name: str) -> None:
+        if name in self._numbers:
+            self._numbers.move_to_end(name)
+
+    def _free_number(self) -> int:
+        while self._next < self._capacity:
+            self._next += 1
+            if self._next - 1 not in self._names:
+                return self._next - 1
+        _, number = self._numbers.popitem(last=False)
         return number
+
+
+def _synthetic(number: int) -> Synthetic:
+    offset = _FIRST + number
+    return Synthetic(str(ipaddress.IPv4Address(_IPV4 + offset)), str(ipaddress.IPv6Address(_IPV6 + offset)))
+
+
+def _number_of(address: str) -> int:
+    """Not a number of ours (such as a negative one) where the address is not synthetic."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return -1
+    return int(parsed) - (_IPV4 if parsed.version == 4 else _IPV6) - _FIRST

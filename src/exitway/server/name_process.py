@@ -7,7 +7,12 @@ sockets inside the workloads' namespaces and hands them over.
 On its Unix socket (SOCK_SEQPACKET, one server at a time) a message is one JSON object:
 
     from the server   {"add": ID, "pid": PID, "start_time": T} with the sockets; {"remove": ID}
+                      {"pin": ID, "names": {NAME: IPV4 or ""}}: they keep their addresses (that one, if they have none yet)
+                      {"unpin": ID, "names": [NAME, ...]}
     to the server     {"serving": [ID, ...]} at first; then {"id": ID, "name": NAME, "addresses": [IPV4, IPV6]} for each name, old ones first
+                      {"id": ID, "pinned": {NAME: [IPV4, IPV6] or null}}: the answer to each "pin"; null: there is no room for it
+
+A server finds no name pinned. It may pin names of a workload before it adds it.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +62,6 @@ class Announced(SyntheticAddresses):
 @dataclass
 class _Served:
     resolver: Resolver
-    addresses: Announced
     watch: asyncio.Task[None]
 
 
@@ -68,6 +73,7 @@ class NameProcess:
         self._listener = listener
         self._server: socket.socket | None = None
         self._served: dict[str, _Served] = {}
+        self._addresses: dict[str, Announced] = {}
         self.done = asyncio.Event()
         self._loop.add_reader(listener, self._accept)
 
@@ -84,8 +90,9 @@ class NameProcess:
         self._server = connection
         self._loop.add_reader(connection, self._receive)
         self.tell({"serving": list(self._served)})
-        for served in self._served.values():
-            served.addresses.announce()
+        for addresses in self._addresses.values():
+            self._unpin(addresses, addresses.pinned)
+            addresses.announce()
 
     def _receive(self) -> None:
         assert self._server is not None
@@ -104,19 +111,35 @@ class NameProcess:
                 Process(message["pid"], message["start_time"]),
                 [socket.socket(fileno=one) for one in descriptors],
             )
+        elif "pin" in message:
+            self._pin(message["pin"], message["names"])
+        elif "unpin" in message:
+            self._unpin(self._table(message["unpin"]), message["names"])
         else:
             self._remove(message["remove"])
+
+    def _table(self, identity: str) -> Announced:
+        return self._addresses.setdefault(identity, Announced(identity, self))
+
+    def _pin(self, identity: str, names: Mapping[str, str]) -> None:
+        table = self._table(identity)
+        self.tell({"id": identity, "pinned": {name: table.pin(name, wanted) for name, wanted in names.items()}})
+
+    @staticmethod
+    def _unpin(table: Announced, names: Iterable[str]) -> None:
+        for name in names:
+            table.unpin(name)
 
     def _hang_up(self) -> None:
         if self._server is not None:
             self._loop.remove_reader(self._server)
             self._server.close()
             self._server = None
+            self._addresses = {identity: self._addresses[identity] for identity in self._served}
 
     def _add(self, identity: str, process: Process, sockets: list[socket.socket]) -> None:
-        addresses = Announced(identity, self)
         watch = self._loop.create_task(self._until_ended(identity, process))
-        self._served[identity] = _Served(Resolver(sockets, addresses), addresses, watch)
+        self._served[identity] = _Served(Resolver(sockets, self._table(identity)), watch)
 
     async def _until_ended(self, identity: str, process: Process) -> None:
         await process.ended()
@@ -125,6 +148,7 @@ class NameProcess:
 
     def _remove(self, identity: str) -> None:
         served = self._served.pop(identity, None)
+        self._addresses.pop(identity, None)
         if served is not None:
             served.resolver.close()
             if served.watch is not asyncio.current_task():

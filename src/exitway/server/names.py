@@ -8,12 +8,15 @@ import logging
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
 from exitway.capture.netns import in_netns
 from exitway.dns.server import open_sockets
+from exitway.dns.synthetic import Synthetic
 from exitway.processes import Process
 from exitway.server.name_process import LARGEST_MESSAGE
 
@@ -22,6 +25,18 @@ _log = logging.getLogger("exitway")
 POLL_SECONDS = 0.01
 START_SECONDS = 10.0
 MOST_ENDED = 100
+PINNED_AT_ONCE = 100
+"""Names in one message: it must not be larger than one may be."""
+
+
+@dataclass
+class _Pinned:
+    """``wanted``: the names that are to keep their addresses; ``asked_for``: those of them that the name process has yet to confirm."""
+
+    wanted: frozenset[str] = frozenset()
+    asked_for: dict[str, None] = field(default_factory=dict)
+    addresses: dict[str, Synthetic] = field(default_factory=dict)
+    confirmed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Names:
@@ -34,12 +49,15 @@ class Names:
         self._given: dict[str, tuple[Path, Process]] = {}
         self._served: set[str] = set()
         self._names: dict[str, dict[str, str]] = {}
+        self._pinned: dict[str, _Pinned] = {}
         self._handed_over = asyncio.Event()
 
     async def run(self) -> None:
         """Keep the name process running, until cancelled. One that ends is started again and given everything anew."""
         while True:
             self._connection = await self._connect()
+            for identity in self._pinned:
+                self._repin(identity)
             for identity in self._given.keys() - self._served:
                 self._hand_over(identity)
             self._handed_over.set()
@@ -65,6 +83,7 @@ class Names:
     def remove(self, identity: str) -> None:
         """Serve there no more. The names are still known for a while: what was seen of the workload may be yet to be recorded."""
         self._given.pop(identity, None)
+        self._pinned.pop(identity, None)
         self._served.discard(identity)
         self._send({"remove": identity})
         ended = [known for known in self._names if known not in self._given]
@@ -74,6 +93,70 @@ class Names:
     def name_of(self, identity: str, address: str) -> str | None:
         """The name behind a synthetic address of a workload."""
         return self._names.get(identity, {}).get(address)
+
+    def pin(self, identity: str, names: Collection[str]) -> dict[str, Synthetic]:
+        """From now on these names of a workload, and no others, keep their synthetic addresses.
+
+        Returns the addresses that are known already; :meth:`pinned` waits for the others. Asked again with the same names, it costs nothing.
+        """
+        pinned = self._pinned.setdefault(identity, _Pinned())
+        wanted = frozenset(names)
+        if gone := sorted(pinned.wanted - wanted):
+            for start in range(0, len(gone), PINNED_AT_ONCE):
+                self._send({"unpin": identity, "names": gone[start : start + PINNED_AT_ONCE]})
+            for name in gone:
+                pinned.addresses.pop(name, None)
+                pinned.asked_for.pop(name, None)
+        idle = not pinned.asked_for
+        pinned.asked_for.update(dict.fromkeys(sorted(wanted - pinned.wanted)))
+        if idle:
+            self._ask(identity, pinned)
+        pinned.wanted = wanted
+        self._confirm(pinned)
+        return dict(pinned.addresses)
+
+    async def pinned(self, identity: str) -> bool:
+        """Wait until the addresses of all pinned names are known; whether they are (a name process that is away is waited for a while)."""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._pinned.setdefault(identity, _Pinned()).confirmed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _repin(self, identity: str) -> None:
+        """Tell a name process that has just been connected to; before it serves, so that a new one gives the addresses that the old one gave."""
+        pinned = self._pinned[identity]
+        pinned.asked_for = dict.fromkeys(sorted(pinned.wanted))
+        self._confirm(pinned)
+        self._ask(identity, pinned)
+
+    def _ask(self, identity: str, pinned: _Pinned) -> None:
+        """Ask for the first of the names that are missing; the answer has the next ones asked for."""
+        names = list(islice(pinned.asked_for, PINNED_AT_ONCE))
+        if names:
+            known = pinned.addresses
+            wanted = {name: known[name].ipv4 if name in known else "" for name in names}
+            self._send({"pin": identity, "names": wanted})
+
+    def _answered(self, identity: str, answer: dict[str, list[str] | None]) -> None:
+        pinned = self._pinned.get(identity)
+        if pinned is None:
+            return
+        for name in answer.keys() & pinned.wanted:
+            pinned.asked_for.pop(name, None)
+            pinned.addresses.pop(name, None)
+            if addresses := answer[name]:
+                pinned.addresses[name] = Synthetic(*addresses)
+        self._confirm(pinned)
+        self._ask(identity, pinned)
+
+    @staticmethod
+    def _confirm(pinned: _Pinned) -> None:
+        if pinned.asked_for:
+            pinned.confirmed.clear()
+        else:
+            pinned.confirmed.set()
 
     def _hand_over(self, identity: str) -> None:
         netns, process = self._given[identity]
@@ -121,6 +204,9 @@ class Names:
         try:
             while data := await loop.sock_recv(connection, LARGEST_MESSAGE):
                 message = json.loads(data)
+                if "pinned" in message:
+                    self._answered(message["id"], message["pinned"])
+                    continue
                 names = self._names.setdefault(message["id"], {})
                 names.update(dict.fromkeys(message["addresses"], message["name"]))
         except OSError:

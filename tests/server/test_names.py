@@ -1,0 +1,64 @@
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import struct
+
+import pytest
+
+from exitway.names.address import RESOLVER_IPV4
+from exitway.server.names import Names
+
+# the server never waits for the process that it starts: it is to outlive it
+pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+
+MANY = [f"{'x' * 60}.{'y' * 60}.{number}.example" for number in range(500)]
+
+
+@contextlib.asynccontextmanager
+async def serving(directory):
+    names = Names(directory / "names.sock", directory / "log")
+    running = asyncio.create_task(names.run())
+    yield names
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    if names._connection:
+        names._connection.close()
+
+
+def name_process(names):
+    credentials = names._connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return struct.unpack("iII", credentials)[0]
+
+
+def test_names_are_pinned_to_addresses_of_their_own_which_outlive_the_name_process(tmp_path):
+    async def play():
+        async with serving(tmp_path) as names:
+            assert names.pin("one", MANY) == {}
+            assert await names.pinned("one")
+            before = names.pin("one", MANY)
+            os.kill(name_process(names), signal.SIGKILL)
+            await asyncio.sleep(0.5)
+            assert names.pin("one", MANY) == before
+            assert await names.pinned("one")
+            assert names.pin("one", MANY) == before
+            return before
+
+    before = asyncio.run(play())
+    assert set(before) == set(MANY)
+    assert len({addresses.ipv4 for addresses in before.values()} - {RESOLVER_IPV4}) == len(MANY)
+
+
+def test_a_name_that_is_not_wanted_any_more_is_let_go(tmp_path):
+    async def play():
+        async with serving(tmp_path) as names:
+            names.pin("one", ["a.example", "b.example"])
+            assert await names.pinned("one")
+            assert names.pin("one", ["b.example", "c.example"]).keys() == {"b.example"}
+            assert await names.pinned("one")
+            assert names.pin("one", ["b.example", "c.example"]).keys() == {"b.example", "c.example"}
+            assert names.pin("one", []) == {}
+            assert await names.pinned("one")
+
+    asyncio.run(play())
