@@ -10,7 +10,8 @@ import dns.query
 import pytest
 
 from exitway.capture.netns import in_netns
-from exitway.dns.server import Resolver, open_sockets
+from exitway.dns.answer import answer
+from exitway.dns.server import NameServer, workload_sockets
 from exitway.dns.synthetic import SyntheticAddresses
 from tests.capture.sealed import started
 
@@ -25,7 +26,12 @@ def netns():
         loop, stop, began = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
 
         async def serve():
-            resolver = Resolver(in_netns(path, open_sockets), SyntheticAddresses())
+            addresses = SyntheticAddresses()
+
+            async def answer_it(query):
+                return answer(query, addresses)
+
+            resolver = NameServer(in_netns(path, workload_sockets), answer_it)
             began.set()
             await stop.wait()
             resolver.close()

@@ -20,7 +20,7 @@ from tests.intents import CALLS, intent, intents
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 WORKLOAD = Workload("shop", "checkout")
-PROXY = Proxy(("198.18.0.53",), "/dev/null")
+PROXY = Proxy("127.0.0.1:5300", "/dev/null")
 
 
 def snapshot_of(policy):
@@ -73,7 +73,7 @@ def test_a_thousand_names_with_equal_ports_are_one_virtual_host():
 def test_envoy_accepts_what_is_generated(tmp_path_factory, rules):
     """The real Envoy validates the bootstrap with the snapshot in it, delivered as static resources."""
     policy = compile_policy(rules, WORKLOAD, NOW)
-    config = bootstrap("/tmp/xds.sock", "/tmp/admin.sock", PROXY.resolvers, "/etc/ssl/certs/ca-certificates.crt")
+    config = bootstrap("/tmp/xds.sock", "/tmp/admin.sock", PROXY.resolver, "/etc/ssl/certs/ca-certificates.crt", 7)
     captured = Captured("one", WORKLOAD, "", "http/one")
     listener = json.loads(json.dumps(capturing_listener(captured, PROXY) | deciding(policy)))
     manager = listener["filter_chains"][0]["filters"][-1]["typed_config"]

@@ -11,7 +11,7 @@ from tests.intents import intent
 
 RULES = [intent("httpbin", "httpbin.org", "80/HTTP"), intent("db", "198.18.5.0/24", "5432/TCP")]
 POLICY = compile_policy(RULES, Workload("shop", "w"), datetime(2027, 1, 1, tzinfo=UTC))
-OBSERVED = {"w1": Observed("shop/w", POLICY, {"240.240.0.9": "mail.example"}.get)}
+OBSERVED = {"w1": Observed("shop/w", POLICY, {"240.240.0.9": "mail.example"}.get, lambda *_: None)}
 
 
 def line(seconds="01", **fields):

@@ -18,13 +18,14 @@ MANY = [f"{'x' * 60}.{'y' * 60}.{number}.example" for number in range(500)]
 
 @contextlib.asynccontextmanager
 async def serving(directory):
-    names = Names(directory / "names.sock", directory / "log")
+    names = Names(directory, ())
     running = asyncio.create_task(names.run())
     yield names
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     if names._connection:
         names._connection.close()
+    names.close()
 
 
 def name_process(names):

@@ -12,8 +12,6 @@ That a name has an address here does not mean that it exists, nor that it may be
 
 from __future__ import annotations
 
-import re
-
 import dns.edns
 import dns.exception
 import dns.flags
@@ -27,12 +25,10 @@ import dns.reversename
 import dns.rrset
 
 from exitway.dns.synthetic import Synthetic, SyntheticAddresses
-from exitway.names.host import is_label
+from exitway.names.host import ends_in_number, is_label
 
 TTL_SECONDS = 60
 _LOOPBACK = Synthetic("127.0.0.1", "::1")
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-"""A last label of which a URL parser makes an IPv4 address (https://url.spec.whatwg.org/#ends-in-a-number-checker): no name ends so."""
 _REVERSE = (dns.name.from_text("in-addr.arpa"), dns.name.from_text("ip6.arpa"))
 _PAYLOAD_BYTES = 1232
 
@@ -79,7 +75,7 @@ def _fill(response: dns.message.Message, query: dns.message.Message, addresses: 
 
 def _addresses(name: str, addresses: SyntheticAddresses) -> Synthetic | None:
     labels = name.split(".")
-    if not all(map(is_label, labels)) or _NUMBER.fullmatch(labels[-1]):
+    if not all(map(is_label, labels)) or ends_in_number(name):
         return None
     return _LOOPBACK if labels[-1] == "localhost" else addresses.address_of(name)
 

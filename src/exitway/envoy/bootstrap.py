@@ -9,8 +9,8 @@ from exitway.envoy.wire import ADS, typed
 NODE = "exitway"
 
 
-def bootstrap(xds_socket: str, admin_socket: str, resolvers: tuple[str, ...], authorities: str) -> Json:
-    """Paths of Unix sockets; ``resolvers`` and ``authorities`` as in :func:`exitway.envoy.cluster.clusters`."""
+def bootstrap(xds_socket: str, admin_socket: str, resolver: str, authorities: str, mark: int) -> Json:
+    """Paths of Unix sockets; ``resolver``, ``authorities`` and ``mark`` as in :func:`exitway.envoy.cluster.clusters`."""
     return {
         "node": {"id": NODE, "cluster": NODE},
         "admin": {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}},
@@ -31,7 +31,7 @@ def bootstrap(xds_socket: str, admin_socket: str, resolvers: tuple[str, ...], au
             "lds_config": ADS,
             "cds_config": ADS,
         },
-        "static_resources": {"clusters": [_xds(xds_socket), *clusters(resolvers, authorities)]},
+        "static_resources": {"clusters": [_xds(xds_socket), *clusters(resolver, authorities, mark)]},
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [{"prefix": p} for p in _STATS]}}},
     }
 

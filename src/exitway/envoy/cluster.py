@@ -1,46 +1,42 @@
 """Where allowed traffic goes.
 
-There is one dynamic-forward-proxy cluster for all names: Envoy resolves the authorised name itself and dials the port that was allowed, so
-neither the number of rules nor what a client wrote into an address decides anything here.
+There is one dynamic-forward-proxy cluster for all names: Envoy asks our resolver (``dns/resolution.py``) for the authorised name and dials the
+port that was allowed, so neither the number of rules nor what a client wrote into an address decides anything here.
 """
 
 from __future__ import annotations
 
 from exitway.envoy.api import Json
 from exitway.envoy.wire import extension, socket_address, typed
+from exitway.names.guard import NEVER
 
 BY_NAME = "dynamic_forward_proxy"
 BY_NAME_OVER_TLS = "dynamic_forward_proxy_tls"
 BY_ADDRESS = "original_dst"
 NOWHERE = "BlackHoleCluster"
 
-NOT_FOR_NAMES = (
-    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.168.0.0/16",
-    "168.63.129.16/32", "224.0.0.0/4", "240.0.0.0/4",
-    "::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2001:2::/48", "2002::/16",
-    "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
-)  # fmt: skip
-"""A name that resolves to one of these is not dialled: private, loopback, link-local, metadata (Azure's and Oracle's among them), multicast, and
-forms that embed such an address (v4-compatible, v4-mapped, NAT64, 6to4, Teredo). IANA special-purpose registries (RFC 6890)."""
 
-
-def dns_cache(resolvers: tuple[str, ...]) -> Json:
+def dns_cache(resolver: str) -> Json:
     """The one cache of resolved names. Every user of it must give the identical configuration (Envoy's rule), hence one function.
 
-    ``resolvers``: ``address`` or ``address:port``; with an IPv6 address ``[address]:port``.
+    ``resolver``: ``address:port``. What it answers is filtered once more: by the addresses that no rule excepts.
     """
+    address, _, port = resolver.rpartition(":")
     return {
         "name": "egress",
         "dns_lookup_family": "V4_PREFERRED",
         "max_hosts": 100_000,
         "dns_min_refresh_rate": "5s",
+        # what failed is asked again soon: the proxy answers from its memory meanwhile
+        "dns_failure_refresh_rate": {"base_interval": "1s", "max_interval": "20s"},
         "host_ttl": "300s",
         "dns_query_timeout": "5s",
-        "resolved_address_filter": {"ranges": [_range(network) for network in NOT_FOR_NAMES]},
+        "resolved_address_filter": {"ranges": [_range(network) for network in NEVER]},
         "typed_dns_resolver_config": extension(
             "envoy.network.dns_resolver.cares",
             "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
-            resolvers=[_resolver(resolver) for resolver in resolvers],
+            resolvers=[socket_address(address, int(port))],
+            dns_resolver_options={"no_default_search_domain": True},
         ),
     }
 
@@ -50,25 +46,24 @@ def _range(network: str) -> Json:
     return {"address_prefix": address, "prefix_len": int(length)}
 
 
-def _resolver(resolver: str) -> Json:
-    address, port = resolver, "53"
-    if resolver.startswith("["):
-        address, _, port = resolver[1:].partition("]:")
-    elif resolver.count(":") == 1:
-        address, port = resolver.split(":")
-    return socket_address(address, int(port or 53))
+def clusters(resolver: str, authorities: str, mark: int) -> list[Json]:
+    """The clusters that exist whatever the rules say; they go into the bootstrap.
 
-
-def clusters(resolvers: tuple[str, ...], authorities: str) -> list[Json]:
-    """The clusters that exist whatever the rules say; they go into the bootstrap. ``authorities``: a file of trusted certificates, PEM."""
+    ``resolver``: as in :func:`dns_cache`; ``authorities``: a file of trusted certificates, PEM; ``mark``: of every packet to a name, for the
+    kernel's own guard (``capture/wall.py``).
+    """
     return [
         _forward_proxy(
             BY_NAME,
-            resolvers,
+            resolver,
+            mark,
             {"use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": {}}},
         ),
         _forward_proxy(
-            BY_NAME_OVER_TLS, resolvers, {"auto_config": {"http_protocol_options": {}, "http2_protocol_options": {}}}
+            BY_NAME_OVER_TLS,
+            resolver,
+            mark,
+            {"auto_config": {"http_protocol_options": {}, "http2_protocol_options": {}}},
         )
         | {"transport_socket": _verified_tls(authorities)},
         {"name": BY_ADDRESS, "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED", "connect_timeout": "5s"},
@@ -76,15 +71,16 @@ def clusters(resolvers: tuple[str, ...], authorities: str) -> list[Json]:
     ]
 
 
-def _forward_proxy(name: str, resolvers: tuple[str, ...], protocol: Json) -> Json:
+def _forward_proxy(name: str, resolver: str, mark: int, protocol: Json) -> Json:
     return {
         "name": name,
         "lb_policy": "CLUSTER_PROVIDED",
         "connect_timeout": "5s",
+        "upstream_bind_config": {"socket_options": [_SO_MARK | {"int_value": mark}]},
         "cluster_type": extension(
             "envoy.clusters.dynamic_forward_proxy",
             "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
-            dns_cache_config=dns_cache(resolvers),
+            dns_cache_config=dns_cache(resolver),
         ),
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
@@ -95,6 +91,10 @@ def _forward_proxy(name: str, resolvers: tuple[str, ...], protocol: Json) -> Jso
             )
         },
     }
+
+
+_SO_MARK = {"description": "guarded by the kernel", "level": 1, "name": 36, "state": "STATE_PREBIND"}
+"""SOL_SOCKET, SO_MARK (socket(7))."""
 
 
 def _verified_tls(authorities: str) -> Json:

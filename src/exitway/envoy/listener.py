@@ -12,8 +12,9 @@ from exitway.envoy.access_log import access_log
 from exitway.envoy.api import Json
 from exitway.envoy.cluster import BY_ADDRESS, BY_NAME, NOWHERE, dns_cache
 from exitway.envoy.route import DECISION, DIALLED_PORT
-from exitway.envoy.wire import ADS, extension, header, socket_address, text
+from exitway.envoy.wire import ADS, extension, header, socket_address, text, typed
 from exitway.names.call import Reason
+from exitway.names.question import Kind, compose, label
 from exitway.names.workload import Workload
 from exitway.policy.policy import Policy
 
@@ -35,9 +36,9 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """What all listeners of one proxy share."""
+    """What all listeners of one proxy share. ``resolver``: our own, ``address:port``."""
 
-    resolvers: tuple[str, ...]
+    resolver: str
     access_log: str
     denied_status: int = 404
 
@@ -62,8 +63,8 @@ def capturing_listener(captured: Captured, proxy: Proxy) -> Json:
         "listener_filters_timeout": "1s",
         "continue_on_listener_filters_timeout": True,
         "filter_chains": [
-            {"name": matcher.HTTP, "filters": [_remember_dialled_port(), _http(captured.routes, proxy)]},
-            {"name": matcher.TLS, "filters": _tls(proxy)},
+            {"name": matcher.HTTP, "filters": [_remember_dialled_port(), _http(captured, proxy)]},
+            {"name": matcher.TLS, "filters": _tls(captured, proxy)},
             {"name": matcher.TCP, "filters": [_tcp(matcher.TCP, BY_ADDRESS, proxy)]},
             {"name": matcher.DENY, "filters": [_tcp(matcher.DENY, NOWHERE, proxy)]},
         ],
@@ -106,23 +107,43 @@ def _tcp(stat_prefix: str, cluster: str, proxy: Proxy) -> Json:
     )
 
 
-def _tls(proxy: Proxy) -> list[Json]:
-    """To the name in the ClientHello, resolved by the proxy, at the port that was dialled. The matcher has decided both."""
+def _tls(captured: Captured, proxy: Proxy) -> list[Json]:
+    """To the name in the ClientHello, at the port that was dialled. The matcher has decided both; our resolver compares it with what was dialled."""
     forward = extension(
         "envoy.filters.network.sni_dynamic_forward_proxy",
         _NETWORK + "sni_dynamic_forward_proxy.v3.FilterConfig",
         port_value=443,
-        dns_cache_config=dns_cache(proxy.resolvers),
+        dns_cache_config=dns_cache(proxy.resolver),
     )
-    return [_remember_dialled_port(), forward, _tcp(matcher.TLS, BY_NAME, proxy)]
+    question = compose(Kind.TLS, "%REQUESTED_SERVER_NAME%", _DIALLED, label(captured.id))
+    return [_remember_dialled_port(), _ask(question), forward, _tcp(matcher.TLS, BY_NAME, proxy)]
 
 
-def _http(routes: str, proxy: Proxy) -> Json:
+_DIALLED = "%CEL(destination.address.replace('.', '-').replace(':', '-').replace('[', '').replace(']', ''))%"
+"""Address and port as a part of a DNS label: ``240-240-0-5-443``."""
+
+
+def _ask(question: str) -> Json:
+    """What the forward proxy resolves instead of the SNI."""
+    strings = typed("envoy.extensions.formatter.cel.v3.Cel", cel_config={"enable_string_functions": True})
+    format_string = text(question) | {"formatters": [{"name": "envoy.formatter.cel", "typed_config": strings}]}
+    return extension(
+        "envoy.filters.network.set_filter_state",
+        _NETWORK + "set_filter_state.v3.Config",
+        on_new_connection=[{"object_key": _DYNAMIC_HOST, "format_string": format_string, "read_only": True}],
+    )
+
+
+_DYNAMIC_HOST = "envoy.upstream.dynamic_host"
+
+
+def _http(captured: Captured, proxy: Proxy) -> Json:
+    question = compose(Kind.HTTP, "%REQ(:AUTHORITY)%", "%DOWNSTREAM_LOCAL_PORT%", label(captured.id))
     return extension(
         "envoy.filters.network.http_connection_manager",
         _NETWORK + "http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="http",
-        rds={"route_config_name": routes, "config_source": ADS},
+        rds={"route_config_name": captured.routes, "config_source": ADS},
         access_log=access_log(proxy.access_log),
         # what the program says goes out as it was said
         generate_request_id=False,
@@ -137,9 +158,14 @@ def _http(routes: str, proxy: Proxy) -> Json:
         local_reply_config=_local_replies(),
         http_filters=[
             extension(
+                "envoy.filters.http.set_filter_state",
+                "envoy.extensions.filters.http.set_filter_state.v3.Config",
+                on_request_headers=[{"object_key": _DYNAMIC_HOST, "format_string": text(question), "read_only": True}],
+            ),
+            extension(
                 "envoy.filters.http.dynamic_forward_proxy",
                 "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
-                dns_cache_config=dns_cache(proxy.resolvers),
+                dns_cache_config=dns_cache(proxy.resolver),
                 allow_dynamic_host_from_filter_state=True,
             ),
             extension(
@@ -166,6 +192,19 @@ def _remember_dialled_port() -> Json:
 
 def _local_replies() -> Json:
     """What Envoy answers by itself: no route (such as CONNECT) is a denial, and an allowed request that failed says where it failed."""
+    guarded = extension(
+        "envoy.access_loggers.extension_filters.cel",
+        "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+        expression="response.code_details.contains('server_refused_query')",
+    )
+    misled = {
+        "filter": {"extension_filter": guarded},
+        "headers_to_add": [header(DECISION, f"deny; reason={Reason.ADDRESS}")],
+        "body_format_override": text(
+            "Denied by Exitway: a rule allows %REQ(:AUTHORITY)% port %DOWNSTREAM_LOCAL_PORT%, but the name leads only to addresses that no name "
+            "may lead to (private, loopback, link-local, metadata, ...). A rule for the network (cidrs, protocol TCP) excepts it.\n"
+        ),
+    }
     no_route = {
         "filter": {"response_flag_filter": {"flags": ["NR"]}},
         "headers_to_add": [header(DECISION, f"deny; reason={Reason.NO_RULE}")],
@@ -181,4 +220,4 @@ def _local_replies() -> Json:
             "%RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%\n"
         ),
     }
-    return {"mappers": [no_route, failed]}
+    return {"mappers": [no_route, misled, failed]}

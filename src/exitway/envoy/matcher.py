@@ -13,6 +13,7 @@ from exitway.envoy.api import Json
 from exitway.envoy.wire import extension
 from exitway.names.address import SYNTHETIC
 from exitway.names.call import Sort, Verdict
+from exitway.names.host import LOCAL_HOST, Host
 from exitway.policy.policy import Policy
 from exitway.resources.intent import Network
 
@@ -42,6 +43,9 @@ def _tls(policy: Policy) -> Json:
         for (port, sort), permission in permissions.items():
             if sort is Sort.TLS:
                 names[port][TLS if permission.verdict is Verdict.ALLOW else DENY].append(str(host))
+    for chains in names.values():
+        if Host(LOCAL_HOST) in policy.hosts and LOCAL_HOST not in chains[TLS] + chains[DENY]:
+            chains[DENY].append(LOCAL_HOST)  # a pattern does not mean it
     return _tree("DestinationPortInput", {str(port): _server_names(chains) for port, chains in sorted(names.items())})
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from exitway.envoy.api import LISTENER, ROUTE_CONFIGURATION, Json
 from exitway.envoy.cluster import NOWHERE
+from exitway.envoy.matcher import TLS
 from exitway.envoy.route import DECISION, DIALLED_PORT
 from exitway.envoy.snapshot import Snapshot
-from exitway.names.call import Call, Sort, Verdict
+from exitway.names.call import Call, Reason, Sort, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ def simulate(snapshot: Snapshot, listener: str, call: Call) -> Path:
     chain_name = _chain(config["filter_chain_matcher"], call)
     chain = next(chain for chain in config["filter_chains"] if chain["name"] == chain_name)
     last = chain["filters"][-1]["typed_config"]
+    if chain_name == TLS and call.asked not in (None, call.name):
+        return Path(chain_name, answer=f"deny; reason={Reason.MISMATCH}")  # our resolver answers so
     if "rds" not in last:
         return Path(chain_name, cluster=last["cluster"])
     routes = snapshot.named(ROUTE_CONFIGURATION)[last["rds"]["route_config_name"]].json

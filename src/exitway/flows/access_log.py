@@ -22,11 +22,15 @@ _TIME_KEY = b',"z":'
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What is needed to read a workload's lines: who it is, its policy, and the names behind its synthetic addresses."""
+    """What is needed to read a workload's lines.
+
+    Who it is, its policy, the names behind its synthetic addresses, and why the proxy was refused the addresses of a name at a port.
+    """
 
     workload: str
     policy: Policy
     name_of: Callable[[str], str | None]
+    refusal: Callable[[str, int], Reason | None]
 
 
 class AccessLogReader:
@@ -65,8 +69,9 @@ class AccessLogReader:
         address, _, port = entry["destination"].rpartition(":")
         address = address.strip("[]")
         asked = observed.name_of(address) or ""
-        call = _call(entry, address, int(port))
-        decision = _decision(entry, decide(observed.policy, call))
+        call = _call(entry, address, int(port), asked)
+        refusal = observed.refusal(call.name or asked, call.port) if _unresolved(entry) else None
+        decision = _decision(entry, decide(observed.policy, call), refusal)
         return Flow(
             time=entry["z"],
             workload=observed.workload,
@@ -79,22 +84,27 @@ class AccessLogReader:
         )
 
 
-def _call(entry: Mapping[str, Any], address: str, port: int) -> Call:
+def _call(entry: Mapping[str, Any], address: str, port: int, asked: str) -> Call:
     if entry["chain"] == matcher.HTTP:
         return Call(Sort.HTTP, port, name=authority_name(entry.get("authority") or ""), address=address)
     if entry.get("sni") or entry["chain"] == matcher.TLS:
-        return Call(Sort.TLS, port, name=(entry.get("sni") or "").lower(), address=address)
+        return Call(Sort.TLS, port, name=(entry.get("sni") or "").lower(), address=address, asked=asked)
     return Call(Sort.TCP, port, address=address)
 
 
-def _decision(entry: Mapping[str, Any], decided: Decision) -> Decision:
+def _unresolved(entry: Mapping[str, Any]) -> bool:
+    """Whether the proxy had no address to dial."""
+    return "UH" in (flags := entry.get("flags") or "") or "DF" in flags
+
+
+def _decision(entry: Mapping[str, Any], decided: Decision, refusal: Reason | None) -> Decision:
     """What Envoy did, with the rule that the policy names for it.
 
     The line may be older than the policy: then what was done stands, and the rule is left out rather than guessed.
     """
     details = entry.get("details") or ""
-    if "address_denied" in details:
-        return Decision(Verdict.DENY, Reason.ADDRESS, decided.because)
+    if refusal or "address_denied" in details:
+        return Decision(Verdict.DENY, refusal or Reason.ADDRESS, decided.because)
     done, reason = _done(entry, details)
     if done is decided.verdict:
         return decided

@@ -18,12 +18,16 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request or connection. ``name`` is the authority without its port (HTTP) or the SNI (TLS); ``address`` is what was dialled."""
+    """One request or connection. ``name`` is the authority without its port (HTTP) or the SNI (TLS); ``address`` is what was dialled.
+
+    ``asked``: the name behind that address, which is what the program asked for; empty: there is none; None: not to be considered.
+    """
 
     sort: Sort
     port: int
     name: str = ""
     address: str = ""
+    asked: str | None = None
 
 
 class Verdict(StrEnum):
@@ -41,6 +45,7 @@ class Reason(StrEnum):
     PORT = "port"  # a rule allows the destination, on other ports
     PROTOCOL = "protocol"  # a rule allows the destination and port, for another protocol
     DENIED = "denied-by-rule"  # a DENY rule names it
+    MISMATCH = "name-mismatch"  # the SNI is not the name that the program asked for, or it dialled an address
     ADDRESS = "address"  # the name is allowed, the address it resolves to is not
     NOT_CAPTURED = "not-proxied"  # neither TCP nor anything else that a rule could allow (UDP, ICMP, ...)
 

@@ -18,7 +18,11 @@ import re
 from dataclasses import dataclass
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII | re.IGNORECASE)
 _MAX_LENGTH = 253
+
+LOCAL_HOST = "host.exitway.internal"
+"""This machine's own loopback, as a workload names it. Only a rule with exactly this name allows it."""
 
 
 def is_label(text: str) -> bool:
@@ -29,6 +33,11 @@ def is_label(text: str) -> bool:
 def is_name(text: str) -> bool:
     """Whether the text is a name of labels joined by dots, at most 253 characters together (RFC 1123; RFC 1035, section 2.3.4)."""
     return len(text) <= _MAX_LENGTH and all(map(is_label, text.split(".")))
+
+
+def ends_in_number(name: str) -> bool:
+    """Whether a URL parser makes an IPv4 address of it (https://url.spec.whatwg.org/#ends-in-a-number-checker): no name ends so."""
+    return _NUMBER.fullmatch(name.rpartition(".")[2]) is not None
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from exitway.names.call import Verdict
-from exitway.names.host import Host
+from exitway.names.host import LOCAL_HOST, Host
 from exitway.names.key import Key
 from exitway.names.workload import SYSTEM_NAMESPACE, Workload
 from exitway.policy.policy import Policy
@@ -62,6 +62,9 @@ def _flat(hosts: dict[Host, Permissions]) -> dict[Host, Permissions]:
         for wider in _wider(host, lengths):
             if wider in wildcards:
                 flat[host] = _merged(flat[host], wildcards[wider])
+    local = Host(LOCAL_HOST)
+    if local in hosts or any(wider in wildcards for wider in _wider(local, lengths)):
+        flat[local] = hosts.get(local, {})  # no pattern means this machine
     return flat
 
 

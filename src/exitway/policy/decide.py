@@ -6,7 +6,8 @@ In order:
    verdict, whatever is spoken. (Behind a synthetic address stands a name; no network holds it.)
 2. The name of the call (authority or SNI, in lower case) is looked up under the most specific pattern that matches it. There, the port and
    what is spoken on it give the verdict.
-3. If nothing is said, it is denied, and the reason tells how near a rule came: another protocol on that port, other ports, or nothing.
+3. TLS must be to the name that the program asked for: the one behind the address that it dialled.
+4. If nothing is said, it is denied, and the reason tells how near a rule came: another protocol on that port, other ports, or nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ def decide(policy: Policy, call: Call) -> Decision:
         return _nearest(names if call.name else networks, call)
     if permission.verdict is Verdict.DENY:
         return Decision(Verdict.DENY, Reason.DENIED, permission.because)
+    if call.sort is Sort.TLS and (call.port, Sort.TCP) not in networks and call.asked not in (None, call.name):
+        return Decision(Verdict.DENY, Reason.MISMATCH, permission.because)
     return Decision(Verdict.ALLOW, Reason.RULE, permission.because)
 
 

@@ -73,6 +73,7 @@ CATALOGUE = {
     "EXW0603": "the API's address cannot be listened on",
     "EXW0604": "the kernel does not tell a client's namespace",
     "EXW0605": "the token's file is not safe",
+    "EXW0606": "the kernel does not guard where names lead",
     "EXW0610": "one object twice in a request",
     "EXW0611": "the resource already exists",
     "EXW0612": "the resource does not exist",

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 from ipaddress import IPv6Network, ip_address, ip_network
 
-from exitway.names.host import is_name
+from exitway.names.host import ends_in_number, is_name
 from exitway.resources.problem import Problem, quoted
 
-_NUMBER = re.compile(r"(\d+|0x[0-9a-f]*)\Z", re.ASCII | re.IGNORECASE)
 _CIDR = re.compile(r"[0-9a-fA-F.:]+/\d{1,3}\Z", re.ASCII)
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
@@ -36,8 +35,7 @@ def _host_fault(host: str) -> tuple[str, str, str] | None:
     name = host.removeprefix("*.")
     if hint := _form_hint(name):
         return "EXW0303", "is not a host name", hint
-    if _NUMBER.match(name.rpartition(".")[2]):
-        # The rule of the URL standard ("ends in a number"): it includes all that inet_aton(3) reads as an address.
+    if ends_in_number(name):  # that includes all that inet_aton(3) reads as an address
         return "EXW0304", "can be read as an address: it ends in a number", "addresses belong to cidrs"
     return None
 

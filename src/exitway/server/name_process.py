@@ -1,18 +1,22 @@
-"""The name servers of all workloads, in a process of their own: ``python -m exitway.server.name_process SOCKET``.
+"""The name servers of all workloads and of the proxy, in a process of their own: ``python -m exitway.server.name_process SOCKET``.
 
-It outlives the server, so the programs of a server that was killed still find their names; the next server connects to it and goes on. It ends
-by itself when neither a server nor a workload is left. It parses what untrusted programs send, so it has no privilege: the server opens the
-sockets inside the workloads' namespaces and hands them over.
+It outlives the server, so the programs of a server that was killed still find their names, and the proxy theirs; the next server connects to it
+and goes on. It ends by itself when neither a server nor a workload is left. It parses what untrusted programs and name servers send, so it has no
+privilege: the server opens the sockets and hands them over.
 
 On its Unix socket (SOCK_SEQPACKET, one server at a time) a message is one JSON object:
 
     from the server   {"add": ID, "pid": PID, "start_time": T} with the sockets; {"remove": ID}
                       {"pin": ID, "names": {NAME: IPV4 or ""}}: they keep their addresses (that one, if they have none yet)
                       {"unpin": ID, "names": [NAME, ...]}
-    to the server     {"serving": [ID, ...]} at first; then {"id": ID, "name": NAME, "addresses": [IPV4, IPV6]} for each name, old ones first
+                      {"upstream": [SERVER, ...]}, with the sockets that the proxy asks at unless it serves there already
+                      {"limits": ID, "exceptions": [[NETWORK, PORT, ALLOWED], ...], "local": [PORT, ...]}
+    to the server     {"serving": [ID, ...], "proxy": PORT} at first
+                      {"id": ID, "name": NAME, "addresses": [IPV4, IPV6]} for each name, old ones first
                       {"id": ID, "pinned": {NAME: [IPV4, IPV6] or null}}: the answer to each "pin"; null: there is no room for it
+                      {"id": ID, "name": NAME, "port": PORT, "refused": REASON}
 
-A server finds no name pinned. It may pin names of a workload before it adds it.
+A server finds no name pinned. It may pin names of a workload, and limit it, before it adds it.
 """
 
 from __future__ import annotations
@@ -25,11 +29,18 @@ import socket
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 from exitway.capture import kernel
-from exitway.dns.server import Resolver
+from exitway.dns.answer import answer
+from exitway.dns.resolution import Asker, Resolution
+from exitway.dns.server import NameServer
 from exitway.dns.synthetic import Synthetic, SyntheticAddresses
+from exitway.dns.upstream import Upstream
+from exitway.names.call import Reason
+from exitway.names.question import label
 from exitway.processes import Process
 
 LARGEST_MESSAGE = 1 << 16
@@ -61,7 +72,7 @@ class Announced(SyntheticAddresses):
 
 @dataclass
 class _Served:
-    resolver: Resolver
+    server: NameServer
     watch: asyncio.Task[None]
 
 
@@ -73,7 +84,10 @@ class NameProcess:
         self._listener = listener
         self._server: socket.socket | None = None
         self._served: dict[str, _Served] = {}
-        self._addresses: dict[str, Announced] = {}
+        self._askers: dict[str, Asker[Announced]] = {}
+        self._resolution = Resolution(Upstream(()), self._askers, self._refused)
+        self._proxy: NameServer | None = None
+        self._proxy_port = 0
         self.done = asyncio.Event()
         self._loop.add_reader(listener, self._accept)
 
@@ -89,10 +103,10 @@ class NameProcess:
         self._hang_up()
         self._server = connection
         self._loop.add_reader(connection, self._receive)
-        self.tell({"serving": list(self._served)})
-        for addresses in self._addresses.values():
-            self._unpin(addresses, addresses.pinned)
-            addresses.announce()
+        self.tell({"serving": list(self._served), "proxy": self._proxy_port})
+        for asker in self._askers.values():
+            self._unpin(asker.addresses, asker.addresses.pinned)
+            asker.addresses.announce()
 
     def _receive(self) -> None:
         assert self._server is not None
@@ -104,25 +118,25 @@ class NameProcess:
             self._hang_up()
             self._end_when_alone()
             return
-        message = json.loads(data)
+        message, sockets = json.loads(data), [socket.socket(fileno=one) for one in descriptors]
         if "add" in message:
-            self._add(
-                message["add"],
-                Process(message["pid"], message["start_time"]),
-                [socket.socket(fileno=one) for one in descriptors],
-            )
+            self._add(message["add"], Process(message["pid"], message["start_time"]), sockets)
         elif "pin" in message:
             self._pin(message["pin"], message["names"])
         elif "unpin" in message:
-            self._unpin(self._table(message["unpin"]), message["names"])
+            self._unpin(self._asker(message["unpin"]).addresses, message["names"])
+        elif "upstream" in message:
+            self._serve_proxy(message["upstream"], sockets)
+        elif "limits" in message:
+            self._limit(message)
         else:
             self._remove(message["remove"])
 
-    def _table(self, identity: str) -> Announced:
-        return self._addresses.setdefault(identity, Announced(identity, self))
+    def _asker(self, identity: str) -> Asker[Announced]:
+        return self._askers.setdefault(label(identity), Asker(identity, Announced(identity, self)))
 
     def _pin(self, identity: str, names: Mapping[str, str]) -> None:
-        table = self._table(identity)
+        table = self._asker(identity).addresses
         self.tell({"id": identity, "pinned": {name: table.pin(name, wanted) for name, wanted in names.items()}})
 
     @staticmethod
@@ -130,16 +144,40 @@ class NameProcess:
         for name in names:
             table.unpin(name)
 
+    def _serve_proxy(self, upstream: list[str], sockets: list[socket.socket]) -> None:
+        self._resolution.upstream = Upstream(upstream)
+        if sockets:
+            if self._proxy is not None:
+                self._proxy.close()
+            self._proxy = NameServer(sockets, self._resolution.answer)
+            self._proxy_port = sockets[0].getsockname()[1]
+
+    def _limit(self, message: dict[str, Any]) -> None:
+        asker = self._asker(message["limits"])
+        asker.exceptions = tuple(
+            (ip_network(network), port, allowed) for network, port, allowed in message["exceptions"]
+        )
+        asker.local_ports = frozenset(message["local"])
+
+    def _refused(self, asker: Asker[Any], name: str, port: int, reason: Reason) -> None:
+        self.tell({"id": asker.identity, "name": name, "port": port, "refused": reason})
+
     def _hang_up(self) -> None:
         if self._server is not None:
             self._loop.remove_reader(self._server)
             self._server.close()
             self._server = None
-            self._addresses = {identity: self._addresses[identity] for identity in self._served}
+            self._askers = {one: asker for one, asker in self._askers.items() if asker.identity in self._served}
+            self._resolution.askers = self._askers
 
     def _add(self, identity: str, process: Process, sockets: list[socket.socket]) -> None:
         watch = self._loop.create_task(self._until_ended(identity, process))
-        self._served[identity] = _Served(Resolver(sockets, self._table(identity)), watch)
+        addresses = self._asker(identity).addresses
+
+        async def answer_it(query: bytes) -> bytes | None:
+            return answer(query, addresses)
+
+        self._served[identity] = _Served(NameServer(sockets, answer_it), watch)
 
     async def _until_ended(self, identity: str, process: Process) -> None:
         await process.ended()
@@ -148,9 +186,9 @@ class NameProcess:
 
     def _remove(self, identity: str) -> None:
         served = self._served.pop(identity, None)
-        self._addresses.pop(identity, None)
+        self._askers.pop(label(identity), None)
         if served is not None:
-            served.resolver.close()
+            served.server.close()
             if served.watch is not asyncio.current_task():
                 served.watch.cancel()
 

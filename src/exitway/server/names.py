@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import socket
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from exitway.capture.netns import in_netns
-from exitway.dns.server import open_sockets
+from exitway.dns.server import loopback_sockets, workload_sockets
 from exitway.dns.synthetic import Synthetic
+from exitway.names.call import Reason
+from exitway.names.guard import Excepted
 from exitway.processes import Process
 from exitway.server.name_process import LARGEST_MESSAGE
 
@@ -25,6 +29,7 @@ _log = logging.getLogger("exitway")
 POLL_SECONDS = 0.01
 START_SECONDS = 10.0
 MOST_ENDED = 100
+MOST_REFUSALS = 10_000
 PINNED_AT_ONCE = 100
 """Names in one message: it must not be larger than one may be."""
 
@@ -40,11 +45,21 @@ class _Pinned:
 
 
 class Names:
-    """What is given before the name process is there is handed over when it comes."""
+    """What is given before the name process is there is handed over when it comes.
 
-    def __init__(self, path: Path, log: Path) -> None:
-        self._path = path
-        self._output = log
+    ``directory``: of the socket, of the log of the process, and of the file that remembers the proxy's port; ``upstream``: the DNS servers to
+    ask. ``proxy_port``: where the proxy asks, on this machine's loopback.
+    """
+
+    def __init__(self, directory: Path, upstream: Sequence[str]) -> None:
+        self._path = directory / "names.sock"
+        self._output = directory / "server.log"
+        self._upstream = list(upstream)
+        self._port_file = directory / "names.port"
+        self._proxy_sockets: list[socket.socket] = []
+        self.proxy_port = self._find_port()
+        self._limits: dict[str, dict[str, object]] = {}
+        self._refusals: OrderedDict[tuple[str, str, int], Reason] = OrderedDict()
         self._connection: socket.socket | None = None
         self._given: dict[str, tuple[Path, Process]] = {}
         self._served: set[str] = set()
@@ -55,9 +70,12 @@ class Names:
     async def run(self) -> None:
         """Keep the name process running, until cancelled. One that ends is started again and given everything anew."""
         while True:
-            self._connection = await self._connect()
+            self._connection, serving_at = await self._connect()
+            self._serve_proxy(already=serving_at == self.proxy_port)
             for identity in self._pinned:
                 self._repin(identity)
+            for limits in self._limits.values():
+                self._send(limits)
             for identity in self._given.keys() - self._served:
                 self._hand_over(identity)
             self._handed_over.set()
@@ -80,10 +98,23 @@ class Names:
             return False
         return identity in self._served
 
+    def limit(self, identity: str, exceptions: Iterable[Excepted], local_ports: Iterable[int]) -> None:
+        """Where names of a workload may lead: networks and ports that the guard lets through, ports of ``host.exitway.internal``."""
+        networks = [[str(network), port, allowed] for network, port, allowed in sorted(exceptions, key=str)]
+        limits: dict[str, object] = {"limits": identity, "exceptions": networks, "local": sorted(local_ports)}
+        if self._limits.get(identity) != limits:
+            self._limits[identity] = limits
+            self._send(limits)
+
+    def refusal(self, identity: str, name: str, port: int) -> Reason | None:
+        """Why the proxy was last refused the addresses of a name for a workload; None: it was not."""
+        return self._refusals.get((identity, name, port))
+
     def remove(self, identity: str) -> None:
         """Serve there no more. The names are still known for a while: what was seen of the workload may be yet to be recorded."""
         self._given.pop(identity, None)
         self._pinned.pop(identity, None)
+        self._limits.pop(identity, None)
         self._served.discard(identity)
         self._send({"remove": identity})
         ended = [known for known in self._names if known not in self._given]
@@ -161,7 +192,7 @@ class Names:
     def _hand_over(self, identity: str) -> None:
         netns, process = self._given[identity]
         try:
-            sockets = in_netns(netns, open_sockets)
+            sockets = in_netns(netns, workload_sockets)
         except OSError as error:
             _log.warning("names of %s are not served: %s", identity, error)
             return
@@ -179,8 +210,35 @@ class Names:
             return False
         return True
 
-    async def _connect(self) -> socket.socket:
-        """Connect to the name process; start it unless it runs."""
+    def close(self) -> None:
+        """The proxy has ended. Workloads that have not still find their names."""
+        for one in self._proxy_sockets:
+            one.close()
+        self._port_file.unlink(missing_ok=True)
+
+    def _find_port(self) -> int:
+        """The port that Envoy knows, if there is one: whoever has it is the name process of a server before us."""
+        with contextlib.suppress(OSError, ValueError):
+            port = int(self._port_file.read_text())
+            with contextlib.suppress(OSError):
+                self._proxy_sockets = loopback_sockets(port)
+            return port
+        self._proxy_sockets = loopback_sockets()
+        port = int(self._proxy_sockets[0].getsockname()[1])
+        self._port_file.write_text(str(port))
+        return port
+
+    def _serve_proxy(self, *, already: bool) -> None:
+        """Hand over where the proxy asks. Our own copies stay open: nobody else can have the port while we are there."""
+        if not already and not self._proxy_sockets:
+            try:
+                self._proxy_sockets = loopback_sockets(self.proxy_port)
+            except OSError as error:
+                _log.error("the proxy cannot resolve names: port %d of 127.0.0.1: %s", self.proxy_port, error)
+        self._send({"upstream": self._upstream}, () if already else self._proxy_sockets)
+
+    async def _connect(self) -> tuple[socket.socket, int]:
+        """Connect to the name process; start it unless it runs. At which port it serves a proxy already; 0: at none."""
         loop = asyncio.get_running_loop()
         started = False
         while True:
@@ -196,25 +254,32 @@ class Names:
                 await asyncio.sleep(POLL_SECONDS)
                 continue
             connection.setblocking(False)  # noqa: FBT003 - its name
-            self._served = set(json.loads(await loop.sock_recv(connection, LARGEST_MESSAGE))["serving"])
-            return connection
+            greeting = json.loads(await loop.sock_recv(connection, LARGEST_MESSAGE))
+            self._served = set(greeting["serving"])
+            return connection, greeting["proxy"]
 
     async def _listen(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         try:
             while data := await loop.sock_recv(connection, LARGEST_MESSAGE):
-                message = json.loads(data)
-                if "pinned" in message:
-                    self._answered(message["id"], message["pinned"])
-                    continue
-                names = self._names.setdefault(message["id"], {})
-                names.update(dict.fromkeys(message["addresses"], message["name"]))
+                self._hear(json.loads(data))
         except OSError:
             pass
         finally:
             self._connection = None
             self._served = set()
             connection.close()
+
+    def _hear(self, message: Mapping[str, Any]) -> None:
+        if "pinned" in message:
+            self._answered(message["id"], message["pinned"])
+        elif "refused" in message:
+            self._refusals[message["id"], message["name"], message["port"]] = Reason(message["refused"])
+            if len(self._refusals) > MOST_REFUSALS:
+                self._refusals.popitem(last=False)
+        else:
+            names = self._names.setdefault(message["id"], {})
+            names.update(dict.fromkeys(message["addresses"], message["name"]))
 
 
 def _start(path: Path, output: IO[bytes]) -> None:

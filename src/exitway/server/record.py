@@ -36,10 +36,16 @@ class Recorder:
         self._observed: dict[str, Observed] = {}
         self._reader = AccessLogReader(self._observed.get)
 
-    def observe(self, member: Member, policy: Policy, name_of: Callable[[str], str | None]) -> None:
+    def observe(
+        self,
+        member: Member,
+        policy: Policy,
+        name_of: Callable[[str], str | None],
+        refusal: Callable[[str, int], Reason | None],
+    ) -> None:
         """From now on, lines of this workload are read with this policy."""
         self._observed.pop(member.id, None)
-        self._observed[member.id] = Observed(str(member.workload), policy, name_of)
+        self._observed[member.id] = Observed(str(member.workload), policy, name_of, refusal)
         if len(self._observed) > MOST_OBSERVED:
             del self._observed[next(iter(self._observed))]
 

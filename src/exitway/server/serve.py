@@ -17,11 +17,13 @@ from typing import IO
 from exitway.api.app import create_app
 from exitway.api.guard import token
 from exitway.api.listen import serve, tcp_socket, unix_socket
+from exitway.capture.wall import Wall
 from exitway.envoy.bootstrap import bootstrap
 from exitway.envoy.listener import Proxy
 from exitway.proxy.binary import find_envoy
 from exitway.proxy.process import EnvoyProcess
 from exitway.resources.problem import Problem, Problems
+from exitway.server.guard import Guard
 from exitway.server.names import Names
 from exitway.server.program import Program
 from exitway.server.record import Recorder
@@ -42,19 +44,23 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        resolvers = settings.resolvers or system_resolvers()
+        wall = Wall(str(settings.runtime_dir))
         access_log = settings.runtime_dir / "access.log"
         envoy = EnvoyProcess(
             find_envoy(settings.envoy), settings.runtime_dir, settings.concurrency or min(4, os.cpu_count() or 1)
         )
+        self._names = Names(settings.runtime_dir, settings.resolvers or system_resolvers())
+        resolver = f"127.0.0.1:{self._names.proxy_port}"
+        authorities = system_authorities()
         self.supervisor = Supervisor(
-            envoy, bootstrap(str(settings.xds_socket), str(settings.admin_socket), resolvers, system_authorities())
+            envoy,
+            bootstrap(str(settings.xds_socket), str(settings.admin_socket), resolver, authorities, wall.mark),
         )
+        self._guard = Guard(wall, self._names)
         self.store = Store(settings.store)
         self.discovery = DiscoveryServer()
-        self._program = Program(Proxy(resolvers, str(access_log), settings.denied_status))
+        self._program = Program(Proxy(resolver, str(access_log), settings.denied_status))
         self._recorder = Recorder(access_log, settings.flow_log)
-        self._names = Names(settings.runtime_dir / "names.sock", settings.runtime_dir / "server.log")
         self.workloads = Workloads(
             settings.runtime_dir, self._names, changed=self.publish, refused=self._recorder.refused
         )
@@ -70,10 +76,15 @@ class Server:
         if state == self._published and (self._program.valid_until is None or now < self._program.valid_until):
             return
         self._published = state
-        self.discovery.publish(self._program.snapshot(self.store.registry, state[1], now))
+        snapshot = self._program.snapshot(self.store.registry, state[1], now)
+        await self._guard.follow(self._program.policies)
+        self.discovery.publish(snapshot)
         for one in running:
             self._recorder.observe(
-                one.member, self._program.policies[one.member.id], functools.partial(self._names.name_of, one.member.id)
+                one.member,
+                self._program.policies[one.member.id],
+                functools.partial(self._names.name_of, one.member.id),
+                functools.partial(self._names.refusal, one.member.id),
             )
 
     async def programmed(self, revision: int) -> list[str]:
@@ -143,6 +154,8 @@ class Server:
     async def _close(self) -> None:
         self.workloads.close()
         self.supervisor.stop()
+        self._guard.stop()
+        self._names.close()
         await self.discovery.stop()
         self.store.close()
         self._recorder.close()  # last: a full disk fails it

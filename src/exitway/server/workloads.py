@@ -86,7 +86,7 @@ class Workloads:
         process = _process(brought.pid)
         for one in brought.publications:
             _need_free(one)
-        name = f"{brought.workload.name[:MOST_OF_A_NAME]}-{secrets.token_hex(3)}"
+        name = f"{brought.workload.name[:MOST_OF_A_NAME]}-{secrets.token_hex(4)}"
         member = self._member(brought, name)
         try:
             self._keep(member, process, request)

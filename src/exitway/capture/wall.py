@@ -1,0 +1,82 @@
+"""The second guard on where names may lead: the kernel's, behind the proxy. Text for ``nft -f -``.
+
+Envoy marks what it sends to a name; what is marked may not go to addresses that no name may lead to, whatever the proxy was told. The exceptions
+are those of all workloads of the machine together: which workload has which is the resolver's affair (``dns/resolution.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import collapse_addresses
+
+from exitway.names.guard import NEVER, PRIVATE, Excepted
+
+
+@dataclass(frozen=True)
+class Wall:
+    """One for each server of a machine. ``owner``: what tells them apart, such as the runtime directory."""
+
+    owner: str
+
+    @property
+    def table(self) -> str:
+        """The name of its nftables table."""
+        return f"exitway-wall-{self._digest.hex()}"
+
+    @property
+    def mark(self) -> int:
+        """The mark of what Envoy sends to names (``SO_MARK``)."""
+        return 0x45570000 | int.from_bytes(self._digest[:2])
+
+    @property
+    def _digest(self) -> bytes:
+        return hashlib.blake2b(self.owner.encode(), digest_size=4).digest()
+
+    def removal(self) -> str:
+        """Takes it away, if it is there."""
+        return f"table inet {self.table}\ndelete table inet {self.table}\n"
+
+    def ruleset(self, exceptions: Iterable[Excepted]) -> str:
+        """Replaces it, in one transaction."""
+        excepted = list(exceptions)
+        return f"""\
+{self.removal()}table inet {self.table} {{
+	set excepted4 {{ type ipv4_addr . inet_service; flags interval;{_elements(excepted, 4)} }}
+	set excepted6 {{ type ipv6_addr . inet_service; flags interval;{_elements(excepted, 6)} }}
+
+	chain leave {{
+		type filter hook output priority filter; policy accept;
+		meta mark != {self.mark:#x} accept
+		ip daddr . tcp dport @excepted4 accept
+		ip6 daddr . tcp dport @excepted6 accept
+		ip daddr {{ {_networks(4)} }} goto refuse
+		ip6 daddr {{ {_networks(6)} }} goto refuse
+	}}
+
+	chain refuse {{
+		counter
+		meta l4proto tcp reject with tcp reset
+		drop
+	}}
+}}
+"""
+
+
+def _networks(version: int) -> str:
+    return ", ".join(network for network in (*PRIVATE, *NEVER) if (":" in network) == (version == 6))
+
+
+def _elements(exceptions: Iterable[Excepted], version: int) -> str:
+    """Overlapping ones are joined: an interval set holds none twice."""
+    ports: dict[int, list[object]] = {}
+    for network, port, allowed in exceptions:
+        if allowed and network.version == version:
+            ports.setdefault(port, []).append(network)
+    elements = [
+        f"{network} . {port}"
+        for port, networks in sorted(ports.items())
+        for network in collapse_addresses(networks)  # type: ignore[type-var]
+    ]
+    return f" elements = {{ {', '.join(elements)} }};" if elements else ""

@@ -1,0 +1,125 @@
+"""Answers to the proxy's questions (``names/question.py``): where a call that a rule allows may go.
+
+    is                                                            answer
+    the SNI is not the name behind the address that was dialled   REFUSED, and nothing is asked of anyone
+    ``host.exitway.internal``                                     this machine's loopback, at the ports that a rule names it for
+    leads only to addresses that no name may lead to              REFUSED
+    otherwise                                                     what the DNS servers of the machine say, without such addresses
+
+Envoy dials just what it is told here, so nothing is looked up a second time.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+
+from exitway.dns.synthetic import SyntheticAddresses
+from exitway.dns.upstream import Resolved, Upstream
+from exitway.names.call import Reason
+from exitway.names.guard import Excepted, permitted
+from exitway.names.host import LOCAL_HOST, ends_in_number, is_name
+from exitway.names.question import Kind, Question, parse
+
+LOOPBACK = "127.0.0.1"
+_FAMILIES = {dns.rdatatype.A: 4, dns.rdatatype.AAAA: 6}
+
+
+Addresses = TypeVar("Addresses", bound=SyntheticAddresses)
+
+
+@dataclass
+class Asker(Generic[Addresses]):
+    """A workload, as far as the resolver knows it. ``local_ports``: of ``host.exitway.internal``; none where it cannot be reached from here."""
+
+    identity: str
+    addresses: Addresses
+    exceptions: Sequence[Excepted] = ()
+    local_ports: frozenset[int] = frozenset()
+
+
+class Resolution:
+    """``askers``: by their label; they and ``upstream`` may be replaced. ``refused`` hears of each refusal: whose, which name and port, why."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        askers: Mapping[str, Asker[Any]],
+        refused: Callable[[Asker[Any], str, int, Reason], None],
+    ) -> None:
+        self.upstream = upstream
+        self.askers = askers
+        self._refused = refused
+
+    async def answer(self, query: bytes) -> bytes | None:
+        """The answer to one query, as bytes of a DNS message. None: it is not a query."""
+        try:
+            message = dns.message.from_wire(query)
+        except dns.exception.DNSException:
+            return None
+        if message.flags & dns.flags.QR or len(message.question) != 1:
+            return None
+        response = dns.message.make_response(message, recursion_available=True)
+        asked = message.question[0]
+        question = parse(asked.name.to_text(omit_final_dot=True))
+        asker = self.askers.get(question.workload) if question else None
+        if question is None or asker is None:
+            response.set_rcode(dns.rcode.REFUSED)
+            return response.to_wire()
+        resolved = await self._resolve(asker, question, asked.rdtype)
+        response.set_rcode(resolved.rcode)
+        for address in resolved.addresses:
+            kind = dns.rdatatype.to_text(asked.rdtype)
+            response.answer.append(dns.rrset.from_text(asked.name, resolved.ttl_seconds, "IN", kind, address))
+        return response.to_wire()
+
+    async def _resolve(self, asker: Asker[Any], question: Question, rdtype: dns.rdatatype.RdataType) -> Resolved:
+        if rdtype not in _FAMILIES:
+            return Resolved(dns.rcode.NOERROR)
+        name = question.name
+        if question.kind is not Kind.HTTP:
+            dialled = asker.addresses.name_of(question.address)
+            name = name or dialled or ""
+            if not dialled or name != dialled:
+                return self._refuse(asker, name, question.port, Reason.MISMATCH)
+        if name == LOCAL_HOST:
+            if question.port not in asker.local_ports:
+                return self._refuse(asker, name, question.port, Reason.ADDRESS)
+            return Resolved(dns.rcode.NOERROR, (LOOPBACK,) * (rdtype == dns.rdatatype.A))
+        resolved = await self._look_up(name, rdtype)
+        kept = [one for one in resolved.addresses if _permitted(one, question, asker)]
+        if not kept and not all(_permitted(one, question, asker) for one in await self._all(name, resolved)):
+            return self._refuse(asker, name, question.port, Reason.ADDRESS)
+        return Resolved(resolved.rcode, tuple(kept), resolved.ttl_seconds)
+
+    async def _all(self, name: str, resolved: Resolved) -> tuple[str, ...]:
+        """What a name leads to in a family that has something to say: the proxy asks for IPv6 where it was refused IPv4."""
+        if resolved.addresses or resolved.rcode != dns.rcode.NOERROR:
+            return resolved.addresses
+        return (await self._look_up(name, dns.rdatatype.A)).addresses
+
+    async def _look_up(self, name: str, rdtype: dns.rdatatype.RdataType) -> Resolved:
+        try:
+            address = ipaddress.IPv4Address(name)  # a rule of v1alpha2 may name an address
+        except ValueError:
+            if not is_name(name.replace("_", "x")) or ends_in_number(name):
+                return Resolved(dns.rcode.NXDOMAIN)
+            return await self.upstream.resolve(name, rdtype)
+        return Resolved(dns.rcode.NOERROR, (str(address),) * (rdtype == dns.rdatatype.A))
+
+    def _refuse(self, asker: Asker[Any], name: str, port: int, reason: Reason) -> Resolved:
+        self._refused(asker, name, port, reason)
+        return Resolved(dns.rcode.REFUSED)
+
+
+def _permitted(address: str, question: Question, asker: Asker[Any]) -> bool:
+    return permitted(ipaddress.ip_address(address), question.port, asker.exceptions)

@@ -1,0 +1,73 @@
+"""Where names may lead, told to those who hold it: the resolver (for each workload) and the kernel (for all together)."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+from exitway.capture.wall import Wall
+from exitway.dns.resolution import LOOPBACK
+from exitway.names.call import Sort, Verdict
+from exitway.names.guard import Excepted, is_private
+from exitway.names.host import LOCAL_HOST, Host
+from exitway.policy.policy import Policy
+from exitway.resources.problem import Problem, Problems
+from exitway.server.names import Names
+
+
+class Guard:
+    """Holds from :meth:`start` to :meth:`stop`; a server that is killed leaves it in force."""
+
+    def __init__(self, wall: Wall, names: Names) -> None:
+        self._wall = wall
+        self._names = names
+        self._exceptions: set[Excepted] | None = None
+
+    async def follow(self, policies: Mapping[str, Policy]) -> None:
+        """Hold to these policies from now on; by workload id.
+
+        Raises:
+            Problems: the kernel refuses.
+        """
+        everybody: set[Excepted] = set()
+        for identity, policy in policies.items():
+            exceptions, local = _exceptions(policy), _local_ports(policy)
+            self._names.limit(identity, exceptions, local)
+            everybody |= exceptions | {(ipaddress.IPv4Network(LOOPBACK), port, True) for port in local}
+        if everybody != self._exceptions:
+            await asyncio.to_thread(_nft, self._wall.ruleset(sorted(everybody, key=str)))
+            self._exceptions = everybody
+
+    def stop(self) -> None:
+        """Nothing is sent any more."""
+        _nft(self._wall.removal())
+
+
+def _exceptions(policy: Policy) -> set[Excepted]:
+    return {
+        (network, port, permission.verdict is Verdict.ALLOW)
+        for network, permissions in policy.networks.items()
+        if is_private(network)
+        for (port, sort), permission in permissions.items()
+        if sort is Sort.TCP
+    }
+
+
+def _local_ports(policy: Policy) -> set[int]:
+    permissions = policy.hosts.get(Host(LOCAL_HOST), {})
+    return {port for (port, _), permission in permissions.items() if permission.verdict is Verdict.ALLOW}
+
+
+def _nft(text: str) -> None:
+    nft = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin") or "nft"
+    try:
+        subprocess.run([nft, "-f", "-"], input=text, text=True, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", "") or str(error)
+        hint = "the server needs nftables, and root or a user namespace of its own"
+        raise Problems(
+            [Problem("EXW0606", f"the kernel does not guard where names lead: {said.strip()}", hint)]
+        ) from None
