@@ -41,6 +41,16 @@ def test_a_name_that_is_dialled_stays():
         table.address_of(f"{number}.example")
 
 
+def test_a_hundred_thousand_names_take_no_name_away_that_is_dialled():
+    table = SyntheticAddresses()
+    dialled = [table.address_of(f"used-{number}.example").ipv4 for number in range(10_000)]
+    for address in dialled:
+        table.name_of(address)
+    for number in range(100_000):
+        table.address_of(f"{number}.example")
+    assert [table.name_of(address) for address in dialled] == [f"used-{number}.example" for number in range(10_000)]
+
+
 def test_other_addresses_stand_for_nothing():
     table = SyntheticAddresses()
     table.address_of("a.example")

@@ -28,7 +28,8 @@ class Synthetic(NamedTuple):
 class SyntheticAddresses:
     """The names of one workload. It remembers 65,533; then the name that was longest unused gives its addresses to the next one.
 
-    Pinned names keep theirs, used or not: they stand in rulesets.
+    A program that asks for names and never dials them cannot take a name away that is dialled: those, up to a quarter of all, have a queue of
+    their own. Pinned names keep their addresses, used or not: they stand in rulesets.
     """
 
     def __init__(self, capacity: int = _LAST - _FIRST + 1) -> None:
@@ -36,23 +37,29 @@ class SyntheticAddresses:
         self._next = 0
         self._names: dict[int, str] = {}
         self._numbers: OrderedDict[str, int] = OrderedDict()  # the longest unused first
+        self._dialled: OrderedDict[str, int] = OrderedDict()  # the same
         self._pinned: dict[str, int] = {}
 
     def address_of(self, name: str) -> Synthetic:
         """The addresses of a name (in normal form), always the same ones while it is remembered."""
-        number = self._pinned.get(name, self._numbers.get(name))
+        for queue in (self._numbers, self._dialled):
+            if name in queue:
+                queue.move_to_end(name)
+                return _synthetic(queue[name])
+        number = self._pinned.get(name)
         if number is None:
-            number = self._free_number()
+            number = self._numbers[name] = self._free_number()
             self._names[number] = name
-            self._numbers[name] = number
-        self._use(name)
         return _synthetic(number)
 
     def name_of(self, address: str) -> str | None:
-        """The name that an address (IPv4 or IPv6, in any spelling) stands for; asking for it counts as use of the name."""
+        """The name that an address (IPv4 or IPv6, in any spelling) stands for; it counts as dialled."""
         name = self._names.get(_number_of(address))
-        if name is not None:
-            self._use(name)
+        if name is not None and name not in self._pinned:
+            self._dialled[name] = self._take(name)
+            if len(self._dialled) > max(1, self._capacity // 4):
+                oldest, number = self._dialled.popitem(last=False)
+                self._numbers[oldest] = number
         return name
 
     def pin(self, name: str, wanted: str = "") -> Synthetic | None:
@@ -63,13 +70,13 @@ class SyntheticAddresses:
         if name not in self._pinned and len(self._pinned) >= self._capacity // 2:
             return None
         number = _number_of(wanted)
-        known = name in self._numbers or name in self._pinned
+        known = any(name in queue for queue in (self._numbers, self._dialled, self._pinned))
         if not known and 0 <= number < self._capacity and number not in self._names:
             self._numbers[name] = number
             self._names[number] = name
         addresses = self.address_of(name)
-        if name in self._numbers:
-            self._pinned[name] = self._numbers.pop(name)
+        if name not in self._pinned:
+            self._pinned[name] = self._take(name)
         return addresses
 
     def unpin(self, name: str) -> None:
@@ -82,9 +89,9 @@ class SyntheticAddresses:
         """The names that are pinned."""
         return list(self._pinned)
 
-    def _use(self, name: str) -> None:
-        if name in self._numbers:
-            self._numbers.move_to_end(name)
+    def _take(self, name: str) -> int:
+        """Out of whichever queue it is in: its number."""
+        return self._numbers.pop(name) if name in self._numbers else self._dialled.pop(name)
 
     def _free_number(self) -> int:
         while self._next < self._capacity:
