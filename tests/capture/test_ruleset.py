@@ -2,17 +2,29 @@ import subprocess
 
 import pytest
 
-from exitway.capture.ruleset import PROXY_PORT, addresses, ruleset
-from exitway.envoy.listener import CAPTURE_PORT
+from exitway.capture.ruleset import PROXY_PORT, TCP_PORT, addresses, ruleset
+from exitway.envoy import listener
 
 GOLDEN = """\
 table inet exitway {
 	comment "exitway: shop/checkout-1"
 
+	set tcp4 {
+		type ipv4_addr . inet_service
+		flags interval
+	}
+
+	set tcp6 {
+		type ipv6_addr . inet_service
+		flags interval
+	}
+
 	chain steer {
 		type filter hook prerouting priority mangle; policy drop;
 		ip daddr { 127.0.0.0/8, 240.240.0.1 } accept
 		ip6 daddr { ::1, 2001:2::1 } accept
+		ip daddr . tcp dport @tcp4 tproxy ip to 127.0.0.1:2 accept
+		ip6 daddr . tcp dport @tcp6 tproxy ip6 to [::1]:2 accept
 		meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:1 accept
 		meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:1 accept
 		meta l4proto tcp reject with tcp reset
@@ -45,7 +57,7 @@ def test_the_ruleset_is_this():
 
 
 def test_envoy_listens_where_the_ruleset_leads_to():
-    assert PROXY_PORT == CAPTURE_PORT
+    assert (PROXY_PORT, TCP_PORT) == (listener.CAPTURE_PORT, listener.TCP_PORT)
 
 
 def test_without_ipv6_no_address_of_it_is_set():

@@ -1,17 +1,20 @@
 import json
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
+from ipaddress import ip_address
 
 from google.protobuf import json_format
 from hypothesis import example, given, settings
 
+from exitway.capture.steering import steering
 from exitway.envoy import api
 from exitway.envoy.bootstrap import bootstrap
-from exitway.envoy.listener import Captured, Proxy, capturing_listener, deciding
+from exitway.envoy.listener import Captured, Proxy, capturing_listener, deciding, deciding_tcp, tcp_listener
 from exitway.envoy.route import route_configuration
 from exitway.envoy.simulate import simulate
 from exitway.envoy.snapshot import Resource, Snapshot
-from exitway.names.call import Call, Sort
+from exitway.names.call import Call, Sort, Verdict
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
 from exitway.policy.decide import decide
@@ -30,6 +33,9 @@ def snapshot_of(policy):
             Resource.of(api.LISTENER, capturing_listener(captured, PROXY)).merged(
                 Resource.of(api.LISTENER, deciding(policy))
             ),
+            Resource.of(api.LISTENER, tcp_listener(captured, PROXY)).merged(
+                Resource.of(api.LISTENER, deciding_tcp(policy))
+            ),
             Resource.of(api.ROUTE_CONFIGURATION, route_configuration("http/one", policy, "shop", 404)),
         ]
     )
@@ -43,6 +49,21 @@ def test_the_generated_configuration_means_what_the_policy_decides(rules, call):
     assert path.verdict is decision.verdict
     if path.filter_chain == "http" and not decision.allowed:
         assert path.answer == f"deny; reason={decision.reason}"
+
+
+@given(intents(), CALLS)
+@settings(max_examples=400)
+def test_the_listener_for_tcp_allows_what_tcp_rules_allow_whatever_is_spoken(rules, call):
+    policy = compile_policy(rules, WORKLOAD, NOW)
+    unnamed = replace(call, sort=Sort.TCP, name="")
+    path = simulate(snapshot_of(policy), "tcp/one", call)
+    assert path.verdict is decide(policy, unnamed).verdict
+    assert (path.verdict is Verdict.ALLOW) <= steered(policy, call)
+
+
+def steered(policy, call):
+    """Whether the ruleset leads the call to the listener for TCP."""
+    return any(ip_address(call.address) in network and port == call.port for network, port in steering(policy).tcp)
 
 
 @given(intents())
@@ -75,11 +96,12 @@ def test_envoy_accepts_what_is_generated(tmp_path_factory, rules):
     policy = compile_policy(rules, WORKLOAD, NOW)
     config = bootstrap("/tmp/xds.sock", "/tmp/admin.sock", PROXY.resolver, "/etc/ssl/certs/ca-certificates.crt", 7)
     captured = Captured("one", WORKLOAD, "", "http/one")
+    tcp = tcp_listener(captured, PROXY) | deciding_tcp(policy)
     listener = json.loads(json.dumps(capturing_listener(captured, PROXY) | deciding(policy)))
     manager = listener["filter_chains"][0]["filters"][-1]["typed_config"]
     del manager["rds"]
     manager["route_config"] = route_configuration("http/one", policy, "shop", 404)
-    config["static_resources"]["listeners"] = [listener]
+    config["static_resources"]["listeners"] = [listener, tcp]
     path = tmp_path_factory.mktemp("envoy") / "config.json"
     path.write_text(json.dumps(config))
     result = subprocess.run(

@@ -126,7 +126,9 @@ def is_of(entry, sort, name, address, port):
         "http": entry["authority"] == name,
         "tls": entry["sni"] == name,
         "tcp": not entry["authority"] and not entry["sni"],
-    }[sort] or (entry["chain"] in ("tcp", "deny") and sort == "http" and not entry["authority"] and not entry["sni"])
+    }[sort] or (
+        entry["chain"] in ("tcp", "deny") and not entry["authority"] and not entry["sni"]
+    )  # nothing was looked for
 
 
 def done(entry):

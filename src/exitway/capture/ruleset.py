@@ -3,7 +3,7 @@
 Every address is local, so a packet can only come back in through ``lo``, whatever other interfaces or routes there are (the table ``local``
 is looked up first), and whatever mark it carries. Three cases:
 
-1. TCP to anywhere: steered to the proxy's listener. Where none listens, it is refused.
+1. TCP to anywhere: steered to one of the proxy's two listeners. Where none listens, it is refused.
 2. Anything to loopback or to the resolver: delivered, as on any machine.
 3. All else (UDP, QUIC, ICMP, SCTP, UDP-Lite, raw IP, multicast, ...): logged and refused, at once.
 """
@@ -14,8 +14,11 @@ import re
 
 from exitway.names.address import RESOLVER_IPV4, RESOLVER_IPV6
 
-PROXY_PORT = 1
-"""The only port that a workload may not bind (``seal.py``): one that took it while no proxy runs would keep the next one from listening."""
+PROXY_PORT, TCP_PORT = 1, 2
+"""Where the proxy listens: the second for what is in the sets (``steering.py``), the first for all else.
+
+The only ports that a workload may not bind (``seal.py``): one that took them while no proxy runs would keep the next one from listening.
+"""
 LOG_GROUP = 1
 """The NFLOG group that the refused packets go to."""
 
@@ -43,10 +46,22 @@ def ruleset(owner: str) -> str:
 table inet exitway {{
 	comment "exitway: {re.sub(r"[^-./ 0-9A-Za-z_]", "?", owner)[:100]}"
 
+	set tcp4 {{
+		type ipv4_addr . inet_service
+		flags interval
+	}}
+
+	set tcp6 {{
+		type ipv6_addr . inet_service
+		flags interval
+	}}
+
 	chain steer {{
 		type filter hook prerouting priority mangle; policy drop;
 		ip daddr {_IPV4} accept
 		ip6 daddr {_IPV6} accept
+		ip daddr . tcp dport @tcp4 tproxy ip to 127.0.0.1:{TCP_PORT} accept
+		ip6 daddr . tcp dport @tcp6 tproxy ip6 to [::1]:{TCP_PORT} accept
 		meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{PROXY_PORT} accept
 		meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:{PROXY_PORT} accept
 		meta l4proto tcp reject with tcp reset

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from exitway.capture import kernel, view
-from exitway.capture.ruleset import PROXY_PORT, addresses, ruleset
+from exitway.capture import kernel, tools, view
+from exitway.capture.ruleset import PROXY_PORT, TCP_PORT, addresses, ruleset
 from exitway.capture.seccomp import MACHINES
 from exitway.resources.problem import Problem, Problems
 
 READY = b"ready"
 _NET = Path("/proc/sys/net")
 _NAMESPACES = kernel.CLONE_NEWNET | kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC
-_TOOLS = {"ip": "iproute2", "nft": "nftables"}
 
 
 @dataclass(frozen=True)
@@ -38,10 +36,9 @@ class Seal:
         Raises:
             Problems: privileges, a tool, a machine that we know, a working directory.
         """
-        searched = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-        found = {tool: shutil.which(tool, path=searched) or "" for tool in _TOOLS}
+        found = {tool: tools.find(tool) for tool in tools.PACKAGES}
         problems = [
-            Problem("EXW1102", f"sealing a command needs `{tool}`", f"install {_TOOLS[tool]}")
+            Problem("EXW1102", f"sealing a command needs `{tool}`", f"install {tools.PACKAGES[tool]}")
             for tool in found
             if not found[tool]
         ]
@@ -109,7 +106,7 @@ def _may_seal() -> bool:
 
 def _set_up_network() -> bool:
     """Let the program listen on ports below 1024, as root may outside, but not where the proxy does. Whether there is IPv6."""
-    (_NET / "ipv4/ip_unprivileged_port_start").write_text(str(PROXY_PORT + 1))
+    (_NET / "ipv4/ip_unprivileged_port_start").write_text(str(max(PROXY_PORT, TCP_PORT) + 1))
     ipv6 = (_NET / "ipv6").exists()
     if ipv6:
         (_NET / "ipv6/conf/all/disable_ipv6").write_text(

@@ -100,6 +100,8 @@ def status(output: str, server: Path | None) -> None:
         f"flow log   {found['flowLog']}",
         f"workloads  {len(found['workloads'])}",
     ]
-    lines += [f"  {one['namespace']}/{one['name']}  process {one['pid']}" for one in found["workloads"]]
+    for one in found["workloads"]:
+        lines.append(f"  {one['namespace']}/{one['name']}  process {one['pid']}")
+        lines += [f"    its ruleset is not as its rules want it: {one['error']}"] * bool(one["error"])
     lines += [f"refused    {error}" for error in proxy["refused"]]
     click.echo("\n".join(lines))

@@ -66,9 +66,19 @@ def clusters(resolver: str, authorities: str, mark: int) -> list[Json]:
             {"auto_config": {"http_protocol_options": {}, "http2_protocol_options": {}}},
         )
         | {"transport_socket": _verified_tls(authorities)},
-        {"name": BY_ADDRESS, "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED", "connect_timeout": "5s"},
+        {
+            "name": BY_ADDRESS,
+            "type": "ORIGINAL_DST",
+            "lb_policy": "CLUSTER_PROVIDED",
+            "connect_timeout": "5s",
+            "circuit_breakers": _UNBROKEN,
+        },
         {"name": NOWHERE, "type": "STATIC", "connect_timeout": "1s"},
     ]
+
+
+_UNBROKEN = {"thresholds": [dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), 1_000_000)]}
+"""Envoy allows 1,024 of each to a cluster by default; ours are for all destinations together."""
 
 
 def _forward_proxy(name: str, resolver: str, mark: int, protocol: Json) -> Json:
@@ -77,6 +87,7 @@ def _forward_proxy(name: str, resolver: str, mark: int, protocol: Json) -> Json:
         "lb_policy": "CLUSTER_PROVIDED",
         "connect_timeout": "5s",
         "upstream_bind_config": {"socket_options": [_SO_MARK | {"int_value": mark}]},
+        "circuit_breakers": _UNBROKEN,
         "cluster_type": extension(
             "envoy.clusters.dynamic_forward_proxy",
             "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",

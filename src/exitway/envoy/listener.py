@@ -1,4 +1,4 @@
-"""The listeners of one workload: the one it is captured by, and one for each port that it publishes.
+"""The listeners of one workload: the two it is captured by, and one for each port that it publishes.
 
 Nothing in a filter chain depends on a rule: names are in the routes (``route.py``) and in the matcher (``matcher.py``).
 """
@@ -18,8 +18,8 @@ from exitway.names.question import Kind, compose, label
 from exitway.names.workload import Workload
 from exitway.policy.policy import Policy
 
-CAPTURE_PORT = 1
-"""Where the ruleset of a workload leads its TCP connections, on both loopback addresses of its namespace."""
+CAPTURE_PORT, TCP_PORT = 1, 2
+"""Where the ruleset of a workload leads its TCP connections, on both loopback addresses of its namespace: what rules allow for TCP to the second."""
 
 _NETWORK = "envoy.extensions.filters.network."
 
@@ -44,16 +44,8 @@ class Proxy:
 
 
 def capturing_listener(captured: Captured, proxy: Proxy) -> Json:
-    """The listener that every TCP connection of the workload arrives at, whatever it dialled. Its matcher is put to it apart (``deciding``)."""
-    ipv4, ipv6 = (socket_address(address, CAPTURE_PORT, captured.netns) for address in ("127.0.0.1", "::1"))
-    identity = {"workload": captured.workload.name, "namespace": captured.workload.namespace, "id": captured.id}
-    return {
-        "name": f"out/{captured.id}",
-        "stat_prefix": "out",
-        "address": ipv4,
-        "additional_addresses": [{"address": ipv6}],
-        "transparent": True,
-        "metadata": {"filter_metadata": {"exitway": identity}},
+    """The listener that looks for names in what is said. Its matcher is put to it apart (:func:`deciding`)."""
+    return _captured(f"out/{captured.id}", CAPTURE_PORT, captured) | {
         "listener_filters": [
             _listener_filter("original_dst", "OriginalDst"),
             _listener_filter("tls_inspector", "TlsInspector"),
@@ -65,15 +57,27 @@ def capturing_listener(captured: Captured, proxy: Proxy) -> Json:
         "filter_chains": [
             {"name": matcher.HTTP, "filters": [_remember_dialled_port(), _http(captured, proxy)]},
             {"name": matcher.TLS, "filters": _tls(captured, proxy)},
-            {"name": matcher.TCP, "filters": [_tcp(matcher.TCP, BY_ADDRESS, proxy)]},
-            {"name": matcher.DENY, "filters": [_tcp(matcher.DENY, NOWHERE, proxy)]},
+            *_tcp_chains(proxy),
         ],
+    }
+
+
+def tcp_listener(captured: Captured, proxy: Proxy) -> Json:
+    """The listener that waits for nothing to be said: a server may speak first. Its matcher is put to it apart (:func:`deciding_tcp`)."""
+    return _captured(f"tcp/{captured.id}", TCP_PORT, captured) | {
+        "listener_filters": [_listener_filter("original_dst", "OriginalDst")],
+        "filter_chains": _tcp_chains(proxy),
     }
 
 
 def deciding(policy: Policy) -> Json:
     """The part of a capturing listener that depends on the rules, and not on the workload."""
     return {"filter_chain_matcher": matcher.filter_chain_matcher(policy)}
+
+
+def deciding_tcp(policy: Policy) -> Json:
+    """The same of a TCP listener."""
+    return {"filter_chain_matcher": matcher.tcp_matcher(policy)}
 
 
 def publishing_listener(name: str, address: str, port: int) -> Json:
@@ -91,6 +95,26 @@ def publishing_listener(name: str, address: str, port: int) -> Json:
         "address": socket_address(address, port),
         "filter_chains": [{"filters": [tcp]}],
     }
+
+
+def _captured(name: str, port: int, captured: Captured) -> Json:
+    ipv4, ipv6 = (socket_address(address, port, captured.netns) for address in ("127.0.0.1", "::1"))
+    identity = {"workload": captured.workload.name, "namespace": captured.workload.namespace, "id": captured.id}
+    return {
+        "name": name,
+        "stat_prefix": "out",
+        "address": ipv4,
+        "additional_addresses": [{"address": ipv6}],
+        "transparent": True,
+        "metadata": {"filter_metadata": {"exitway": identity}},
+    }
+
+
+def _tcp_chains(proxy: Proxy) -> list[Json]:
+    return [
+        {"name": matcher.TCP, "filters": [_tcp(matcher.TCP, BY_ADDRESS, proxy)]},
+        {"name": matcher.DENY, "filters": [_tcp(matcher.DENY, NOWHERE, proxy)]},
+    ]
 
 
 def _listener_filter(name: str, message: str) -> Json:

@@ -23,6 +23,7 @@ TCP = "tcp"
 DENY = "deny"
 
 _INPUTS = "envoy.extensions.matching.common_inputs.network.v3."
+_IP_MATCHER = "xds.type.matcher.v3.IPMatcher"
 
 
 def filter_chain_matcher(policy: Policy) -> Json:
@@ -32,6 +33,15 @@ def filter_chain_matcher(policy: Policy) -> Json:
     )
     by_protocol = _tree("TransportProtocolInput", {"tls": _tls(policy), "raw_buffer": http})
     matcher: Json = _networks(policy, by_protocol)["matcher"]
+    return matcher
+
+
+def tcp_matcher(policy: Policy) -> Json:
+    """TCP by network and port; the rest is refused. The same verdict as :func:`filter_chain_matcher` gives to what it allows or denies for TCP."""
+    refused = _custom(
+        "DestinationIPInput", _IP_MATCHER, range_matchers=[{"ranges": _ranges(SYNTHETIC), "on_match": _chain(DENY)}]
+    )
+    matcher: Json = _networks(policy, refused)["matcher"]
     return matcher
 
 
@@ -70,7 +80,7 @@ def _addresses(chains: Mapping[str, list[Network]], otherwise: Json) -> Json:
     ]
     # behind a synthetic address stands a name: no network, however wide, holds it
     matchers.append({"ranges": _ranges(SYNTHETIC), "on_match": otherwise})
-    return _custom("DestinationIPInput", "xds.type.matcher.v3.IPMatcher", otherwise, range_matchers=matchers)
+    return _custom("DestinationIPInput", _IP_MATCHER, otherwise, range_matchers=matchers)
 
 
 def _ranges(networks: Iterable[Network]) -> list[Json]:

@@ -15,7 +15,15 @@ from functools import cached_property
 
 from exitway.envoy.api import CLUSTER, LISTENER, ROUTE_CONFIGURATION
 from exitway.envoy.cluster import published
-from exitway.envoy.listener import Captured, Proxy, capturing_listener, deciding, publishing_listener
+from exitway.envoy.listener import (
+    Captured,
+    Proxy,
+    capturing_listener,
+    deciding,
+    deciding_tcp,
+    publishing_listener,
+    tcp_listener,
+)
 from exitway.envoy.route import route_configuration
 from exitway.envoy.snapshot import Resource, Snapshot
 from exitway.names.workload import Workload
@@ -59,8 +67,8 @@ class Member:
 class _Compiled:
     policy: Policy
     routes: Resource
-    matcher: Resource
-    """The part of a listener that all workloads of the class have in common."""
+    matchers: tuple[Resource, Resource]
+    """The parts of the two listeners that all workloads of the class have in common."""
 
 
 class Program:
@@ -70,7 +78,7 @@ class Program:
         self._proxy = proxy
         self._compiled: dict[str, _Compiled] = {}
         self._constant: dict[str, list[Resource]] = {}
-        self._listeners: dict[str, tuple[Resource, Resource]] = {}
+        self._listeners: dict[str, dict[Resource, Resource]] = {}
         self.policies: Mapping[str, Policy] = {}
 
     def snapshot(self, registry: Registry, members: Iterable[Member], now: datetime) -> Snapshot:
@@ -79,10 +87,10 @@ class Program:
         self._compiled = self._compile(registry, members, now)
         self.policies = {member.id: self._compiled[member.policy_class].policy for member in members}
         self._constant = {member.id: self._constant.get(member.id) or self._build(member) for member in members}
-        self._listeners = {member.id: self._listener(member) for member in members}
+        self._listeners = {member.id: self._listening(member) for member in members}
         resources = [compiled.routes for compiled in self._compiled.values()]
-        resources += [listener for _, listener in self._listeners.values()]
-        resources += [resource for _, *published in self._constant.values() for resource in published]
+        resources += [listener for listeners in self._listeners.values() for listener in listeners.values()]
+        resources += [resource for _, _, *published in self._constant.values() for resource in published]
         return Snapshot.of(resources)
 
     @property
@@ -105,23 +113,28 @@ class Program:
         if before is not None and before.policy == policy:
             return before
         routes = route_configuration(f"http/{name}", policy, namespace, self._proxy.denied_status)
-        matcher = Resource.of(LISTENER, deciding(policy))
-        if before is not None and before.matcher.version == matcher.version:
-            matcher = before.matcher
-        return _Compiled(policy, Resource.of(ROUTE_CONFIGURATION, routes), matcher)
+        matchers = Resource.of(LISTENER, deciding(policy)), Resource.of(LISTENER, deciding_tcp(policy))
+        if before is not None:
+            one, other = (
+                old if old.version == new.version else new for old, new in zip(before.matchers, matchers, strict=True)
+            )
+            matchers = one, other
+        return _Compiled(policy, Resource.of(ROUTE_CONFIGURATION, routes), matchers)
 
-    def _listener(self, member: Member) -> tuple[Resource, Resource]:
-        """The matcher, and the listener with it."""
-        matcher = self._compiled[member.policy_class].matcher
-        before = self._listeners.get(member.id)
-        if before is not None and before[0] is matcher:
-            return before
-        return matcher, self._constant[member.id][0].merged(matcher)
+    def _listening(self, member: Member) -> dict[Resource, Resource]:
+        """The listeners, each by the matcher in it."""
+        before = self._listeners.get(member.id, {})
+        matchers = self._compiled[member.policy_class].matchers
+        return {
+            matcher: before.get(matcher) or constant.merged(matcher)
+            for matcher, constant in zip(matchers, self._constant[member.id][:2], strict=True)
+        }
 
     def _build(self, member: Member) -> list[Resource]:
-        """What of a workload no rule changes: the listener but for its matcher, then what it publishes."""
+        """What of a workload no rule changes: the two listeners but for their matchers, then what it publishes."""
         captured = Captured(member.id, member.workload, member.netns, f"http/{member.policy_class}")
-        resources = [Resource.of(LISTENER, capturing_listener(captured, self._proxy))]
+        listeners = capturing_listener(captured, self._proxy), tcp_listener(captured, self._proxy)
+        resources = [Resource.of(LISTENER, listener) for listener in listeners]
         for publication in member.publications:
             name = f"in/{member.id}/{publication.address}:{publication.port}"
             resources.append(Resource.of(CLUSTER, published(name, publication.target, member.netns)))

@@ -63,6 +63,7 @@ def _status(server: Server) -> dict[str, object]:
                 "namespace": one.member.workload.namespace,
                 "name": one.member.workload.name,
                 "pid": one.process.pid,
+                "error": server.steerer.error(one.member.id),
             }
             for one in server.workloads.running.values()
         ],

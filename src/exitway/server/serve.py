@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO
 
 from exitway.api.app import create_app
@@ -28,6 +29,7 @@ from exitway.server.names import Names
 from exitway.server.program import Program
 from exitway.server.record import Recorder
 from exitway.server.routes import routes
+from exitway.server.steer import Steerer
 from exitway.server.supervise import Supervisor, system_authorities, system_resolvers
 from exitway.server.workloads import Workloads
 from exitway.settings import Settings
@@ -64,6 +66,7 @@ class Server:
         self.workloads = Workloads(
             settings.runtime_dir, self._names, changed=self.publish, refused=self._recorder.refused
         )
+        self.steerer = Steerer()
         self._published: object = None
         self.stopping = asyncio.Event()
         self.started = time.time()
@@ -74,6 +77,7 @@ class Server:
         running = self.workloads.running.values()
         state = (self.store.registry, [one.member for one in running])
         if state == self._published and (self._program.valid_until is None or now < self._program.valid_until):
+            await self._steer()
             return
         self._published = state
         snapshot = self._program.snapshot(self.store.registry, state[1], now)
@@ -86,6 +90,16 @@ class Server:
                 functools.partial(self._names.name_of, one.member.id),
                 functools.partial(self._names.refusal, one.member.id),
             )
+        await self._steer()
+
+    async def _steer(self) -> None:
+        """Let every ruleset follow the policy that is in force."""
+        policies = self._program.policies
+        members = [one.member for one in self.workloads.running.values() if one.member.id in policies]
+        self.steerer.keep({member.id for member in members})
+        await asyncio.gather(
+            *(self.steerer.steer(member.id, Path(member.netns), policies[member.id]) for member in members)
+        )
 
     async def programmed(self, revision: int) -> list[str]:
         """Publish the store's state, wait for the proxy; one sentence for each that has not acknowledged it."""

@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from exitway.api.status import Cause, Refusal, invalid
 from exitway.capture.netns import in_netns, pin, unpin
 from exitway.capture.nflog import RefusalLog, Refused
-from exitway.envoy.listener import CAPTURE_PORT
+from exitway.envoy.listener import CAPTURE_PORT, TCP_PORT
 from exitway.processes import Process
 from exitway.resources.problem import Problem
 from exitway.server.names import Names
@@ -28,6 +28,8 @@ from exitway.server.request import ITSELF, Brought, read_request
 _log = logging.getLogger("exitway")
 
 READY_SECONDS = 10.0
+_LISTEN = "0A"
+"""TCP_LISTEN, as /proc/net/tcp writes it."""
 MOST_OF_A_NAME = 60
 """What of a workload's name goes into its id, and so into the names of files."""
 
@@ -174,11 +176,18 @@ class Workloads:
 
 
 def _accepts() -> bool:
-    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-        with socket.socket(family) as probe:
-            if probe.connect_ex((address, CAPTURE_PORT)) != 0:
-                return False
-    return True
+    """Whether both of the proxy's ports are listened on, over IPv4 and IPv6. Seen in the kernel's table: a connection would be recorded."""
+    return all(
+        {CAPTURE_PORT, TCP_PORT} <= set(_listening_ports(Path("/proc/thread-self/net") / table))
+        for table in ("tcp", "tcp6")
+    )
+
+
+def _listening_ports(table: Path) -> Iterator[int]:
+    for line in table.read_text().splitlines()[1:]:
+        _, local, _, state, *_ = line.split()
+        if state == _LISTEN:
+            yield int(local.rpartition(":")[2], 16)
 
 
 def _process(pid: int) -> Process:
