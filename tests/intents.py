@@ -52,7 +52,7 @@ def intents(draw):
     made = []
     for number in range(draw(st.integers(0, 6))):
         kind = draw(st.sampled_from(["http", "tls", "tcp"]))
-        destinations = {"http": PATTERNS, "tls": DOTTED, "tcp": NETWORKS}[kind]
+        destinations = {"http": PATTERNS, "tls": DOTTED, "tcp": NETWORKS | DOTTED}[kind]
         ports = HTTP if kind == "http" else NUMBERS.map(f"{{}}/{kind.upper()}".format)
         made.append(
             intent(

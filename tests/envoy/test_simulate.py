@@ -3,9 +3,11 @@ import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from types import MappingProxyType
 
 from google.protobuf import json_format
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 
 from exitway.capture.steering import steering
 from exitway.envoy import api
@@ -17,16 +19,16 @@ from exitway.envoy.snapshot import Resource, Snapshot
 from exitway.names.call import Call, Sort, Verdict
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
-from exitway.policy.decide import decide
+from exitway.policy.decide import by_name, decide
 from exitway.proxy.binary import find_envoy
-from tests.intents import CALLS, intent, intents
+from tests.intents import CALLS, NAMES, NUMBERS, intent, intents
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 WORKLOAD = Workload("shop", "checkout")
 PROXY = Proxy("127.0.0.1:5300", "/dev/null")
 
 
-def snapshot_of(policy):
+def snapshot_of(policy, pinned=MappingProxyType({})):
     captured = Captured("one", WORKLOAD, "", "http/one")
     return Snapshot.of(
         [
@@ -34,7 +36,7 @@ def snapshot_of(policy):
                 Resource.of(api.LISTENER, deciding(policy))
             ),
             Resource.of(api.LISTENER, tcp_listener(captured, PROXY)).merged(
-                Resource.of(api.LISTENER, deciding_tcp(policy))
+                Resource.of(api.LISTENER, deciding_tcp(policy, pinned))
             ),
             Resource.of(api.ROUTE_CONFIGURATION, route_configuration("http/one", policy, "shop", 404)),
         ]
@@ -51,6 +53,27 @@ def test_the_generated_configuration_means_what_the_policy_decides(rules, call):
         assert path.answer == f"deny; reason={decision.reason}"
 
 
+@given(intents(), NAMES, NUMBERS, st.sampled_from(Sort))
+@settings(max_examples=400)
+def test_a_rule_for_tcp_holds_for_a_name_by_its_address_whatever_is_spoken(rules, name, port, sort):
+    policy = compile_policy(rules, WORKLOAD, NOW)
+    pinned = {name: ("240.240.0.9", "2001:2::9")}
+    call = Call(sort, port, name if sort is not Sort.TCP else "", "240.240.0.9", asked=name)
+    named = any(port == number for network, number in steering(policy, pinned).tcp if str(network) == "240.240.0.9/32")
+    path = simulate(snapshot_of(policy, pinned), "tcp/one" if named else "out/one", call)
+    assert path.verdict is decide(policy, call).verdict
+
+
+@given(intents(), NAMES, NAMES, NUMBERS)
+def test_tls_is_to_the_name_that_was_asked_for_or_refused(rules, name, asked, port):
+    policy = compile_policy(rules, WORKLOAD, NOW)
+    assume((port, Sort.TCP) not in by_name(policy, asked))  # such a connection is steered elsewhere
+    call = Call(Sort.TLS, port, name, "240.240.3.4", asked)
+    decision = decide(policy, call)
+    assert simulate(snapshot_of(policy), "out/one", call).verdict is decision.verdict
+    assert name == asked or not decision.allowed
+
+
 @given(intents(), CALLS)
 @settings(max_examples=400)
 def test_the_listener_for_tcp_allows_what_tcp_rules_allow_whatever_is_spoken(rules, call):
@@ -63,7 +86,7 @@ def test_the_listener_for_tcp_allows_what_tcp_rules_allow_whatever_is_spoken(rul
 
 def steered(policy, call):
     """Whether the ruleset leads the call to the listener for TCP."""
-    return any(ip_address(call.address) in network and port == call.port for network, port in steering(policy).tcp)
+    return any(ip_address(call.address) in network and port == call.port for network, port in steering(policy, {}).tcp)
 
 
 @given(intents())
@@ -96,7 +119,7 @@ def test_envoy_accepts_what_is_generated(tmp_path_factory, rules):
     policy = compile_policy(rules, WORKLOAD, NOW)
     config = bootstrap("/tmp/xds.sock", "/tmp/admin.sock", PROXY.resolver, "/etc/ssl/certs/ca-certificates.crt", 7)
     captured = Captured("one", WORKLOAD, "", "http/one")
-    tcp = tcp_listener(captured, PROXY) | deciding_tcp(policy)
+    tcp = tcp_listener(captured, PROXY) | deciding_tcp(policy, {"db.example": ("240.240.0.2", "2001:2::2")})
     listener = json.loads(json.dumps(capturing_listener(captured, PROXY) | deciding(policy)))
     manager = listener["filter_chains"][0]["filters"][-1]["typed_config"]
     del manager["rds"]

@@ -60,6 +60,48 @@ def test_tls_to_the_name_that_was_asked_for_goes_through(server, outside, versio
     assert {fact["sni"] for fact in outside.requests()} == {"a.lab.test"}
 
 
+TCP = [{"number": 25, "protocol": "TCP"}, {"number": 7, "protocol": "TCP"}]
+ASK = "timeout 5 nc -{version} {name} {port} </dev/null | head -1"
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("name", ["a.lab.test", "b.lab.test", "x.wild.lab.test"])
+def test_tcp_goes_to_the_name_whose_address_was_dialled(server, outside, lab, name, version):
+    allow(server, "a.lab.test", "b.lab.test", "*.wild.lab.test", ports=TCP)
+    said = run(server, ASK.format(version=version, name=name, port=25))
+    assert said == f"220 {name.replace('x.', '*.')} speaks first"
+    server.flow(verdict="allow", name=name, protocol="TCP", port=25)
+    assert [fact["port"] for fact in outside.connections()] == [25]
+
+
+@pytest.mark.parametrize(
+    ("name", "port"), [("c.lab.test", 25), ("a.lab.test", 3306), ("wild.lab.test", 25), ("198.18.1.5", 25)]
+)
+def test_tcp_to_another_name_or_port_or_to_the_address_itself_is_refused(server, outside, name, port):
+    allow(server, "a.lab.test", "*.wild.lab.test", ports=TCP)
+    assert run(server, ASK.format(version=4, name=name, port=port)) == ""
+    server.flow(verdict="deny", port=port)
+    assert not outside.packets()
+    assert not outside.queries()
+
+
+def test_a_rule_for_tcp_can_come_and_go_while_a_program_holds_the_names_address(server):
+    with server.start("run", "--", "sh") as shell:
+
+        def says(command):
+            shell.stdin.write(f"{command}; echo\n")
+            shell.stdin.flush()
+            return shell.stdout.readline().strip()
+
+        address = says("getent ahostsv4 a.lab.test | head -1 | cut -d' ' -f1 | tr -d '\\n'")
+        ask = f"timeout 5 nc {address} 25 </dev/null | head -1 | tr -d '\\n'"
+        assert says(ask) == ""
+        allow(server, "a.lab.test", ports=TCP)
+        assert says(ask) == "220 a.lab.test speaks first"
+        server("delete", "egressrule.exitway.dev", "allowed")
+        assert says(ask) == ""
+
+
 INSIDE = ["private", "loopback", "metadata", "mapped"]
 
 

@@ -1,5 +1,6 @@
 """decide = simulate = the running Envoy, on generated rules and calls."""
 
+import itertools
 import json
 import sys
 from datetime import UTC, datetime
@@ -14,14 +15,17 @@ from exitway.policy.compile import compile_policy
 from exitway.policy.decide import decide
 from exitway.resources import kinds
 from tests.features.conftest import eventually
-from tests.intents import ADDRESSES, DOTTED, NAMES, NETWORKS, NUMBERS
+from tests.intents import ADDRESSES, DOTTED, LABELS, NAMES, NETWORKS, NUMBERS
 
 pytestmark = pytest.mark.lab
 
 CALLER = """
 import json, socket, ssl, sys
 for line in sys.stdin:
+    dialled = []
     for sort, name, address, port in json.loads(line):
+        address = address or socket.getaddrinfo(name, port)[0][4][0]
+        dialled.append(address)
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with socket.socket(family) as connection:
             connection.settimeout(0.3)
@@ -38,7 +42,7 @@ for line in sys.stdin:
                     pass
             except OSError:
                 pass
-    print("done", flush=True)
+    print(json.dumps(dialled), flush=True)
 """
 
 RULE = st.builds(
@@ -48,7 +52,7 @@ RULE = st.builds(
             lambda hosts, number, protocol: {"hosts": hosts, "ports": [{"number": number, "protocol": protocol}]},
             st.lists(DOTTED, min_size=1, max_size=3, unique=True),
             NUMBERS,
-            st.sampled_from(["HTTP", "TLS"]),
+            st.sampled_from(["HTTP", "TLS", "TCP"]),
         ),
         st.builds(
             lambda cidrs, number: {"cidrs": cidrs, "ports": [{"number": number, "protocol": "TCP"}]},
@@ -59,11 +63,17 @@ RULE = st.builds(
     st.sampled_from(["ALLOW", "ALLOW", "DENY"]),
 )
 CALLS = st.lists(
-    st.tuples(st.sampled_from(["http", "tls", "tcp"]), NAMES, ADDRESSES, NUMBERS), min_size=4, max_size=10, unique=True
+    # without an address the name's own is dialled
+    st.tuples(st.sampled_from(["http", "tls", "tcp"]), NAMES, st.just("") | ADDRESSES, NUMBERS),
+    min_size=4,
+    max_size=10,
+    unique=True,
 )
+EVERY_NAME = [".".join(labels) for count in (1, 2, 3) for labels in itertools.product(LABELS, repeat=count)]
 
 
-def test_policy_and_running_proxy_decide_alike(server):
+def test_policy_and_running_proxy_decide_alike(server, lab):
+    lab.move_all({name: ["198.18.9.1"] for name in EVERY_NAME})
     with server.start("run", "-n", "shop", "--", sys.executable, "-c", CALLER) as caller:
         hold_equal(server, caller)
 
@@ -82,10 +92,11 @@ def hold_equal(server, caller):
         start = log.stat().st_size if log.exists() else 0
         caller.stdin.write(json.dumps(calls) + "\n")
         caller.stdin.flush()
-        assert caller.stdout.readline() == "done\n"
+        addresses = json.loads(caller.stdout.readline())
         seen = eventually(lambda: lines_of(log, start, len(calls)))
-        for sort, name, address, port in calls:
-            expected = decide(policy, Call(Sort(sort), port, name="" if sort == "tcp" else name, address=address))
+        for (sort, name, chosen, port), address in zip(calls, addresses, strict=True):
+            said = "" if sort == "tcp" else name
+            expected = decide(policy, Call(Sort(sort), port, said, address, asked="" if chosen else name))
             entry = next(entry for entry in seen if is_of(entry, sort, name, address, port))
             assert done(entry) == expected.allowed, (expected, entry)
 
@@ -127,7 +138,7 @@ def is_of(entry, sort, name, address, port):
         "tls": entry["sni"] == name,
         "tcp": not entry["authority"] and not entry["sni"],
     }[sort] or (
-        entry["chain"] in ("tcp", "deny") and not entry["authority"] and not entry["sni"]
+        entry["chain"] in ("tcp", "tcp-name", "deny") and not entry["authority"] and not entry["sni"]
     )  # nothing was looked for
 
 
@@ -135,4 +146,4 @@ def done(entry):
     """What Envoy did: by the filter chain, and for HTTP by its answer."""
     if entry["chain"] == "http":
         return not (entry["decision"] or "").startswith("deny")
-    return entry["chain"] != "deny"
+    return entry["chain"] != "deny" and "UH" not in entry["flags"]  # our resolver has a say, too

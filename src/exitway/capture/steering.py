@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import collapse_addresses
+from ipaddress import collapse_addresses, ip_network
 from typing import Any
 
-from exitway.names.address import SYNTHETIC
+from exitway.names.address import SYNTHETIC, Pinned
 from exitway.names.call import Sort, Verdict
+from exitway.policy.decide import by_name
 from exitway.policy.policy import Policy
 from exitway.resources.intent import Network
 
@@ -27,15 +28,22 @@ class Steering:
     tcp: frozenset[Destination] = frozenset()
 
 
-def steering(policy: Policy) -> Steering:
-    """What a policy means for the ruleset of its workloads."""
+def steering(policy: Policy, pinned: Pinned) -> Steering:
+    """What a policy means for the ruleset of a workload with these names."""
     tcp = (
         (network, port)
         for network, permissions in policy.networks.items()
         for (port, sort), permission in permissions.items()
         if sort is Sort.TCP and permission.verdict is Verdict.ALLOW
     )
-    return Steering(tcp=frozenset(_collapsed(tcp)))
+    named = {
+        (ip_network(address), port)
+        for name, addresses in pinned.items()
+        for port, sort in by_name(policy, name)
+        if sort is Sort.TCP
+        for address in addresses
+    }
+    return Steering(tcp=frozenset(_collapsed(tcp)) | named)
 
 
 def elements(steering: Steering) -> str:

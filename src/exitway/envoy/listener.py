@@ -13,6 +13,7 @@ from exitway.envoy.api import Json
 from exitway.envoy.cluster import BY_ADDRESS, BY_NAME, NOWHERE, dns_cache
 from exitway.envoy.route import DECISION, DIALLED_PORT
 from exitway.envoy.wire import ADS, extension, header, socket_address, text, typed
+from exitway.names.address import Pinned
 from exitway.names.call import Reason
 from exitway.names.question import Kind, compose, label
 from exitway.names.workload import Workload
@@ -56,7 +57,10 @@ def capturing_listener(captured: Captured, proxy: Proxy) -> Json:
         "continue_on_listener_filters_timeout": True,
         "filter_chains": [
             {"name": matcher.HTTP, "filters": [_remember_dialled_port(), _http(captured, proxy)]},
-            {"name": matcher.TLS, "filters": _tls(captured, proxy)},
+            {
+                "name": matcher.TLS,
+                "filters": _by_name(matcher.TLS, Kind.TLS, "%REQUESTED_SERVER_NAME%", captured, proxy),
+            },
             *_tcp_chains(proxy),
         ],
     }
@@ -66,7 +70,10 @@ def tcp_listener(captured: Captured, proxy: Proxy) -> Json:
     """The listener that waits for nothing to be said: a server may speak first. Its matcher is put to it apart (:func:`deciding_tcp`)."""
     return _captured(f"tcp/{captured.id}", TCP_PORT, captured) | {
         "listener_filters": [_listener_filter("original_dst", "OriginalDst")],
-        "filter_chains": _tcp_chains(proxy),
+        "filter_chains": [
+            *_tcp_chains(proxy),
+            {"name": matcher.NAMED, "filters": _by_name(matcher.NAMED, Kind.TCP, "", captured, proxy)},
+        ],
     }
 
 
@@ -75,9 +82,9 @@ def deciding(policy: Policy) -> Json:
     return {"filter_chain_matcher": matcher.filter_chain_matcher(policy)}
 
 
-def deciding_tcp(policy: Policy) -> Json:
-    """The same of a TCP listener."""
-    return {"filter_chain_matcher": matcher.tcp_matcher(policy)}
+def deciding_tcp(policy: Policy, pinned: Pinned) -> Json:
+    """The same of a TCP listener; the synthetic addresses of names that rules for TCP speak of are the workload's own."""
+    return {"filter_chain_matcher": matcher.tcp_matcher(policy, pinned)}
 
 
 def publishing_listener(name: str, address: str, port: int) -> Json:
@@ -131,16 +138,16 @@ def _tcp(stat_prefix: str, cluster: str, proxy: Proxy) -> Json:
     )
 
 
-def _tls(captured: Captured, proxy: Proxy) -> list[Json]:
-    """To the name in the ClientHello, at the port that was dialled. The matcher has decided both; our resolver compares it with what was dialled."""
+def _by_name(stat_prefix: str, kind: Kind, name: str, captured: Captured, proxy: Proxy) -> list[Json]:
+    """To a name, at the port that was dialled: for TLS that of the ClientHello, which our resolver compares with what was dialled."""
     forward = extension(
         "envoy.filters.network.sni_dynamic_forward_proxy",
         _NETWORK + "sni_dynamic_forward_proxy.v3.FilterConfig",
         port_value=443,
         dns_cache_config=dns_cache(proxy.resolver),
     )
-    question = compose(Kind.TLS, "%REQUESTED_SERVER_NAME%", _DIALLED, label(captured.id))
-    return [_remember_dialled_port(), _ask(question), forward, _tcp(matcher.TLS, BY_NAME, proxy)]
+    question = compose(kind, name, _DIALLED, label(captured.id))
+    return [_remember_dialled_port(), _ask(question), forward, _tcp(stat_prefix, BY_NAME, proxy)]
 
 
 _DIALLED = "%CEL(destination.address.replace('.', '-').replace(':', '-').replace('[', '').replace(']', ''))%"

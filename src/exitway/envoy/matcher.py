@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_network
+from types import MappingProxyType
 
 from exitway.envoy.api import Json
 from exitway.envoy.wire import extension
-from exitway.names.address import SYNTHETIC
+from exitway.names.address import SYNTHETIC, Pinned
 from exitway.names.call import Sort, Verdict
 from exitway.names.host import LOCAL_HOST, Host
+from exitway.policy.decide import by_name
 from exitway.policy.policy import Policy
 from exitway.resources.intent import Network
 
 HTTP = "http"
 TLS = "tls"
 TCP = "tcp"
+NAMED = "tcp-name"
 DENY = "deny"
 
 _INPUTS = "envoy.extensions.matching.common_inputs.network.v3."
@@ -36,12 +40,15 @@ def filter_chain_matcher(policy: Policy) -> Json:
     return matcher
 
 
-def tcp_matcher(policy: Policy) -> Json:
-    """TCP by network and port; the rest is refused. The same verdict as :func:`filter_chain_matcher` gives to what it allows or denies for TCP."""
+def tcp_matcher(policy: Policy, pinned: Pinned) -> Json:
+    """TCP by network and port, and by the synthetic addresses of names; the rest is refused.
+
+    Networks get the same verdict here as from :func:`filter_chain_matcher`.
+    """
     refused = _custom(
         "DestinationIPInput", _IP_MATCHER, range_matchers=[{"ranges": _ranges(SYNTHETIC), "on_match": _chain(DENY)}]
     )
-    matcher: Json = _networks(policy, refused)["matcher"]
+    matcher: Json = _networks(policy, refused, pinned)["matcher"]
     return matcher
 
 
@@ -64,12 +71,17 @@ def _server_names(chains: Mapping[str, list[str]]) -> Json:
     return _custom("ServerNameInput", "xds.type.matcher.v3.ServerNameMatcher", domain_matchers=matchers)
 
 
-def _networks(policy: Policy, otherwise: Json) -> Json:
-    networks: defaultdict[int, dict[str, list[Network]]] = defaultdict(lambda: {TCP: [], DENY: []})
+def _networks(policy: Policy, otherwise: Json, pinned: Pinned = MappingProxyType({})) -> Json:
+    networks: defaultdict[int, dict[str, list[Network]]] = defaultdict(lambda: {TCP: [], NAMED: [], DENY: []})
     for network, permissions in policy.networks.items():
         for (port, sort), permission in permissions.items():
             if sort is Sort.TCP:
                 networks[port][TCP if permission.verdict is Verdict.ALLOW else DENY].append(network)
+    for name, addresses in pinned.items():
+        for (port, sort), permission in by_name(policy, name).items():
+            if sort is Sort.TCP:
+                chain = NAMED if permission.verdict is Verdict.ALLOW else DENY
+                networks[port][chain] += map(ip_network, addresses)
     ports = {str(port): _addresses(chains, otherwise) for port, chains in sorted(networks.items())}
     return _tree("DestinationPortInput", ports, otherwise)
 
@@ -78,7 +90,7 @@ def _addresses(chains: Mapping[str, list[Network]], otherwise: Json) -> Json:
     matchers = [
         {"ranges": _ranges(networks), "on_match": _chain(chain)} for chain, networks in chains.items() if networks
     ]
-    # behind a synthetic address stands a name: no network, however wide, holds it
+    # behind a synthetic address stands a name: no network that holds more than the one address holds it
     matchers.append({"ranges": _ranges(SYNTHETIC), "on_match": otherwise})
     return _custom("DestinationIPInput", _IP_MATCHER, otherwise, range_matchers=matchers)
 

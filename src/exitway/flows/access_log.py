@@ -89,7 +89,7 @@ def _call(entry: Mapping[str, Any], address: str, port: int, asked: str) -> Call
         return Call(Sort.HTTP, port, name=authority_name(entry.get("authority") or ""), address=address)
     if entry.get("sni") or entry["chain"] == matcher.TLS:
         return Call(Sort.TLS, port, name=(entry.get("sni") or "").lower(), address=address, asked=asked)
-    return Call(Sort.TCP, port, address=address)
+    return Call(Sort.TCP, port, address=address, asked=asked)
 
 
 def _unresolved(entry: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,10 +92,14 @@ class Lab:
 
     def move(self, name: str, *addresses: str) -> None:
         """From now on a name has these addresses (none: it has no address), until :meth:`restore`."""
+        self.move_all({name: addresses})
+
+    def move_all(self, names: Mapping[str, Sequence[str]]) -> None:
+        """The same for several names."""
         file = self.directory / world.CHANGED_NAMES
         changed = json.loads(file.read_text()) if file.exists() else {}
         draft = file.with_suffix(".draft")
-        draft.write_text(json.dumps({**changed, name: addresses}))
+        draft.write_text(json.dumps({**changed, **names}))
         draft.rename(file)
 
     def restore(self) -> None:

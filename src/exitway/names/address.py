@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_network
 
 SYNTHETIC_IPV4 = "240.240.0.0/16"
@@ -13,3 +14,6 @@ SYNTHETIC = (ip_network(SYNTHETIC_IPV4), ip_network(SYNTHETIC_IPV6))
 RESOLVER_IPV4 = "240.240.0.1"
 RESOLVER_IPV6 = "2001:2::1"
 """The workload's name server, and the source address of all it sends."""
+
+Pinned = Mapping[str, tuple[str, str]]
+"""Names of a workload that keep their synthetic addresses, IPv4 and IPv6, because rules are enforced by these."""

@@ -3,7 +3,7 @@
 In order:
 
 1. The address that was dialled is looked up under the narrowest network that holds it. If a TCP rule speaks of it at that port, that is the
-   verdict, whatever is spoken. (Behind a synthetic address stands a name; no network holds it.)
+   verdict, whatever is spoken. Behind a synthetic address stands a name; no network holds it, and a TCP rule speaks of the name.
 2. The name of the call (authority or SNI, in lower case) is looked up under the most specific pattern that matches it. There, the port and
    what is spoken on it give the verdict.
 3. TLS must be to the name that the program asked for: the one behind the address that it dialled.
@@ -23,8 +23,8 @@ from exitway.resources.intent import Permissions
 
 def decide(policy: Policy, call: Call) -> Decision:
     """The verdict on a call, with its reason and rule."""
-    networks = _by_address(policy, call.address)
-    names = _by_name(policy, call.name)
+    networks = by_name(policy, call.asked) if call.asked else _by_address(policy, call.address)
+    names = by_name(policy, call.name)
     permission = networks.get((call.port, Sort.TCP)) or names.get((call.port, call.sort))
     if permission is None:
         return _nearest(names if call.name else networks, call)
@@ -50,7 +50,8 @@ def _nearest(said: Permissions, call: Call) -> Decision:
     return Decision(Verdict.DENY, Reason.NO_RULE)
 
 
-def _by_name(policy: Policy, name: str) -> Permissions:
+def by_name(policy: Policy, name: str) -> Permissions:
+    """What the most specific pattern that matches the name (lower case) is permitted or denied."""
     if not name:
         return {}
     exact = policy.hosts.get(Host(name))

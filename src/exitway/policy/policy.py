@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
+from exitway.names.call import Sort
 from exitway.names.host import Host
 from exitway.resources.intent import Network, Permissions
 
@@ -21,3 +23,10 @@ class Policy:
     hosts: Mapping[Host, Permissions] = field(default_factory=dict)
     networks: Mapping[Network, Permissions] = field(default_factory=dict)
     valid_until: datetime | None = None
+
+    @cached_property
+    def tcp_hosts(self) -> tuple[Host, ...]:
+        """The names and patterns that a rule for TCP speaks of: the address that is dialled must say which name it is."""
+        return tuple(
+            host for host, permissions in self.hosts.items() if any(sort is Sort.TCP for _, sort in permissions)
+        )

@@ -35,7 +35,8 @@ class Guard:
         everybody: set[Excepted] = set()
         for identity, policy in policies.items():
             exceptions, local = _exceptions(policy), _local_ports(policy)
-            self._names.limit(identity, exceptions, local)
+            held = (str(host) for host in policy.tcp_hosts if host.wildcard)
+            self._names.limit(identity, exceptions, local, held)
             everybody |= exceptions | {(ipaddress.IPv4Network(LOOPBACK), port, True) for port in local}
         if everybody != self._exceptions:
             await asyncio.to_thread(_nft, self._wall.ruleset(sorted(everybody, key=str)))

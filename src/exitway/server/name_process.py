@@ -10,12 +10,14 @@ On its Unix socket (SOCK_SEQPACKET, one server at a time) a message is one JSON 
                       {"pin": ID, "names": {NAME: IPV4 or ""}}: they keep their addresses (that one, if they have none yet)
                       {"unpin": ID, "names": [NAME, ...]}
                       {"upstream": [SERVER, ...]}, with the sockets that the proxy asks at unless it serves there already
-                      {"limits": ID, "exceptions": [[NETWORK, PORT, ALLOWED], ...], "local": [PORT, ...]}
+                      {"limits": ID, "exceptions": [[NETWORK, PORT, ALLOWED], ...], "local": [PORT, ...], "held": [PATTERN, ...]}
+                      {"release": ID, "names": [NAME, ...]}: their addresses mean something to the proxy now
     to the server     {"serving": [ID, ...], "proxy": PORT} at first
                       {"id": ID, "name": NAME, "addresses": [IPV4, IPV6]} for each name, old ones first
                       {"id": ID, "pinned": {NAME: [IPV4, IPV6] or null}}: the answer to each "pin"; null: there is no room for it
                       {"id": ID, "name": NAME, "port": PORT, "refused": REASON}
 
+Names of held patterns are answered for when they are released, or after a while: a program that dials at once is to be let through at once.
 A server finds no name pinned. It may pin names of a workload, and limit it, before it adds it.
 """
 
@@ -40,10 +42,12 @@ from exitway.dns.server import NameServer
 from exitway.dns.synthetic import Synthetic, SyntheticAddresses
 from exitway.dns.upstream import Upstream
 from exitway.names.call import Reason
+from exitway.names.host import Host
 from exitway.names.question import label
 from exitway.processes import Process
 
 LARGEST_MESSAGE = 1 << 16
+HELD_SECONDS = 1.0
 MOST_SOCKETS = 16
 
 
@@ -55,14 +59,33 @@ class Announced(SyntheticAddresses):
         self._identity = identity
         self._process = process
         self._told: dict[Synthetic, str] = {}
+        self.held: list[Host] = []
+        self._waiting: dict[str, asyncio.Event] = {}
 
     def address_of(self, name: str) -> Synthetic:
         """The addresses of a name; a new one is announced."""
         addresses = super().address_of(name)
         if self._told.get(addresses) != name:
             self._told[addresses] = name
+            if any(pattern.matches(name) for pattern in self.held):
+                self._waiting[name] = asyncio.Event()
             self._process.tell({"id": self._identity, "name": name, "addresses": addresses})
         return addresses
+
+    def release(self, names: Iterable[str]) -> None:
+        """Let the answers for these names go."""
+        for name in names:
+            if name in self._waiting:
+                self._waiting.pop(name).set()
+
+    async def released(self) -> None:
+        """Wait until no name is waited for any more, or long enough."""
+        for name, event in list(self._waiting.items()):
+            try:
+                async with asyncio.timeout(HELD_SECONDS):
+                    await event.wait()
+            except TimeoutError:
+                self._waiting.pop(name, None)
 
     def announce(self) -> None:
         """Tell of all names once more."""
@@ -129,6 +152,8 @@ class NameProcess:
             self._serve_proxy(message["upstream"], sockets)
         elif "limits" in message:
             self._limit(message)
+        elif "release" in message:
+            self._asker(message["release"]).addresses.release(message["names"])
         else:
             self._remove(message["remove"])
 
@@ -158,6 +183,7 @@ class NameProcess:
             (ip_network(network), port, allowed) for network, port, allowed in message["exceptions"]
         )
         asker.local_ports = frozenset(message["local"])
+        asker.addresses.held = [Host.parse(pattern) for pattern in message["held"]]
 
     def _refused(self, asker: Asker[Any], name: str, port: int, reason: Reason) -> None:
         self.tell({"id": asker.identity, "name": name, "port": port, "refused": reason})
@@ -175,7 +201,9 @@ class NameProcess:
         addresses = self._asker(identity).addresses
 
         async def answer_it(query: bytes) -> bytes | None:
-            return answer(query, addresses)
+            response = answer(query, addresses)
+            await addresses.released()
+            return response
 
         self._served[identity] = _Served(NameServer(sockets, answer_it), watch)
 

@@ -21,6 +21,7 @@ from exitway.dns.server import loopback_sockets, workload_sockets
 from exitway.dns.synthetic import Synthetic
 from exitway.names.call import Reason
 from exitway.names.guard import Excepted
+from exitway.names.host import Host
 from exitway.processes import Process
 from exitway.server.name_process import LARGEST_MESSAGE
 
@@ -28,8 +29,10 @@ _log = logging.getLogger("exitway")
 
 POLL_SECONDS = 0.01
 START_SECONDS = 10.0
+PINNED_SECONDS = 1.0
 MOST_ENDED = 100
 MOST_REFUSALS = 10_000
+MOST_OF_PATTERNS = 1000
 PINNED_AT_ONCE = 100
 """Names in one message: it must not be larger than one may be."""
 
@@ -48,7 +51,7 @@ class Names:
     """What is given before the name process is there is handed over when it comes.
 
     ``directory``: of the socket, of the log of the process, and of the file that remembers the proxy's port; ``upstream``: the DNS servers to
-    ask. ``proxy_port``: where the proxy asks, on this machine's loopback.
+    ask. ``proxy_port``: where the proxy asks, on this machine's loopback. ``asked``: set when a name of a held pattern was asked for.
     """
 
     def __init__(self, directory: Path, upstream: Sequence[str]) -> None:
@@ -58,7 +61,9 @@ class Names:
         self._port_file = directory / "names.port"
         self._proxy_sockets: list[socket.socket] = []
         self.proxy_port = self._find_port()
-        self._limits: dict[str, dict[str, object]] = {}
+        self._limits: dict[str, dict[str, Any]] = {}
+        self._held: dict[str, set[str]] = {}
+        self.asked = asyncio.Event()
         self._refusals: OrderedDict[tuple[str, str, int], Reason] = OrderedDict()
         self._connection: socket.socket | None = None
         self._given: dict[str, tuple[Path, Process]] = {}
@@ -98,13 +103,32 @@ class Names:
             return False
         return identity in self._served
 
-    def limit(self, identity: str, exceptions: Iterable[Excepted], local_ports: Iterable[int]) -> None:
-        """Where names of a workload may lead: networks and ports that the guard lets through, ports of ``host.exitway.internal``."""
+    def limit(
+        self, identity: str, exceptions: Iterable[Excepted], local_ports: Iterable[int], held: Iterable[str]
+    ) -> None:
+        """Where names of a workload may lead: networks and ports that the guard lets through, ports of ``host.exitway.internal``.
+
+        ``held``: patterns of names that get their addresses when the proxy knows of these (:meth:`release`).
+        """
         networks = [[str(network), port, allowed] for network, port, allowed in sorted(exceptions, key=str)]
-        limits: dict[str, object] = {"limits": identity, "exceptions": networks, "local": sorted(local_ports)}
+        limits: dict[str, Any] = {"limits": identity, "exceptions": networks, "local": sorted(local_ports)}
+        limits["held"] = sorted(held)
         if self._limits.get(identity) != limits:
             self._limits[identity] = limits
             self._send(limits)
+
+    def names_of(self, identity: str, patterns: Iterable[Host]) -> list[str]:
+        """The names that a workload has asked for and one of the patterns matches, the first ones first, no more than :data:`MOST_OF_PATTERNS`."""
+        patterns = list(patterns)
+        names = dict.fromkeys(self._names.get(identity, {}).values()) if patterns else ()
+        return list(islice((name for name in names if any(one.matches(name) for one in patterns)), MOST_OF_PATTERNS))
+
+    def release(self, identity: str, names: Collection[str]) -> None:
+        """The proxy knows the addresses of these names: they may be told."""
+        fresh = self._held.get(identity, set()) & set(names)
+        if fresh:
+            self._held[identity] -= fresh
+            self._send({"release": identity, "names": sorted(fresh)})
 
     def refusal(self, identity: str, name: str, port: int) -> Reason | None:
         """Why the proxy was last refused the addresses of a name for a workload; None: it was not."""
@@ -115,6 +139,7 @@ class Names:
         self._given.pop(identity, None)
         self._pinned.pop(identity, None)
         self._limits.pop(identity, None)
+        self._held.pop(identity, None)
         self._served.discard(identity)
         self._send({"remove": identity})
         ended = [known for known in self._names if known not in self._given]
@@ -149,7 +174,7 @@ class Names:
     async def pinned(self, identity: str) -> bool:
         """Wait until the addresses of all pinned names are known; whether they are (a name process that is away is waited for a while)."""
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(PINNED_SECONDS):
                 await self._pinned.setdefault(identity, _Pinned()).confirmed.wait()
         except TimeoutError:
             return False
@@ -239,24 +264,24 @@ class Names:
 
     async def _connect(self) -> tuple[socket.socket, int]:
         """Connect to the name process; start it unless it runs. At which port it serves a proxy already; 0: at none."""
-        loop = asyncio.get_running_loop()
-        started = False
+        child: subprocess.Popen[bytes] | None = None
         while True:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             try:
                 connection.connect(str(self._path))
-            except OSError:
-                connection.close()
-                if not started:
-                    with self._output.open("ab") as output:
-                        _start(self._path, output)
-                    started = True
-                await asyncio.sleep(POLL_SECONDS)
-                continue
-            connection.setblocking(False)  # noqa: FBT003 - its name
-            greeting = json.loads(await loop.sock_recv(connection, LARGEST_MESSAGE))
-            self._served = set(greeting["serving"])
-            return connection, greeting["proxy"]
+                connection.setblocking(False)  # noqa: FBT003 - its name
+                greeting = await asyncio.get_running_loop().sock_recv(connection, LARGEST_MESSAGE)
+            except OSError:  # nobody is there, or somebody who is just ending
+                greeting = b""
+            if greeting:
+                said = json.loads(greeting)
+                self._served = set(said["serving"])
+                return connection, said["proxy"]
+            connection.close()
+            if child is None or child.poll() is not None:
+                with self._output.open("ab") as output:
+                    child = _start(self._path, output)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _listen(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -280,11 +305,15 @@ class Names:
         else:
             names = self._names.setdefault(message["id"], {})
             names.update(dict.fromkeys(message["addresses"], message["name"]))
+            held = self._limits.get(message["id"], {}).get("held", ())
+            if any(Host.parse(pattern).matches(message["name"]) for pattern in held):
+                self._held.setdefault(message["id"], set()).add(message["name"])
+                self.asked.set()
 
 
-def _start(path: Path, output: IO[bytes]) -> None:
+def _start(path: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
     """It runs in a session of its own, with no privilege that it needs to keep."""
-    subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-P", "-m", "exitway.server.name_process", str(path)],
         stdin=subprocess.DEVNULL,
         stdout=output,

@@ -26,6 +26,7 @@ from exitway.envoy.listener import (
 )
 from exitway.envoy.route import route_configuration
 from exitway.envoy.snapshot import Resource, Snapshot
+from exitway.names.address import Pinned
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
 from exitway.policy.policy import Policy
@@ -72,22 +73,29 @@ class _Compiled:
 
 
 class Program:
-    """Builds snapshots, and remembers the last one's parts. ``policies``: what is in force, by workload id."""
+    """Builds snapshots, and remembers the last one's parts. ``policies``: what is to be in force, by workload id."""
 
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
         self._compiled: dict[str, _Compiled] = {}
         self._constant: dict[str, list[Resource]] = {}
         self._listeners: dict[str, dict[Resource, Resource]] = {}
+        self._named: dict[str, Resource] = {}
+        self._members: list[Member] = []
         self.policies: Mapping[str, Policy] = {}
 
-    def snapshot(self, registry: Registry, members: Iterable[Member], now: datetime) -> Snapshot:
-        """Everything the proxy should have."""
-        members = list(members)
-        self._compiled = self._compile(registry, members, now)
-        self.policies = {member.id: self._compiled[member.policy_class].policy for member in members}
+    def compile(self, registry: Registry, members: Iterable[Member], now: datetime) -> None:
+        """Work out what the rules mean for the workloads."""
+        self._members = list(members)
+        self._compiled = self._compile(registry, self._members, now)
+        self.policies = {member.id: self._compiled[member.policy_class].policy for member in self._members}
+
+    def snapshot(self, pinned: Mapping[str, Pinned]) -> Snapshot:
+        """Everything the proxy should have. ``pinned``: by workload id, the addresses of names that rules for TCP speak of."""
+        members = self._members
         self._constant = {member.id: self._constant.get(member.id) or self._build(member) for member in members}
-        self._listeners = {member.id: self._listening(member) for member in members}
+        self._named = {member.id: self._named[member.id] for member in members if member.id in self._named}
+        self._listeners = {member.id: self._listening(member, pinned.get(member.id, {})) for member in members}
         resources = [compiled.routes for compiled in self._compiled.values()]
         resources += [listener for listeners in self._listeners.values() for listener in listeners.values()]
         resources += [resource for _, _, *published in self._constant.values() for resource in published]
@@ -113,7 +121,7 @@ class Program:
         if before is not None and before.policy == policy:
             return before
         routes = route_configuration(f"http/{name}", policy, namespace, self._proxy.denied_status)
-        matchers = Resource.of(LISTENER, deciding(policy)), Resource.of(LISTENER, deciding_tcp(policy))
+        matchers = Resource.of(LISTENER, deciding(policy)), Resource.of(LISTENER, deciding_tcp(policy, {}))
         if before is not None:
             one, other = (
                 old if old.version == new.version else new for old, new in zip(before.matchers, matchers, strict=True)
@@ -121,14 +129,23 @@ class Program:
             matchers = one, other
         return _Compiled(policy, Resource.of(ROUTE_CONFIGURATION, routes), matchers)
 
-    def _listening(self, member: Member) -> dict[Resource, Resource]:
+    def _listening(self, member: Member, pinned: Pinned) -> dict[Resource, Resource]:
         """The listeners, each by the matcher in it."""
         before = self._listeners.get(member.id, {})
         matchers = self._compiled[member.policy_class].matchers
+        if pinned:
+            matchers = matchers[0], self._naming(member, pinned)
         return {
             matcher: before.get(matcher) or constant.merged(matcher)
             for matcher, constant in zip(matchers, self._constant[member.id][:2], strict=True)
         }
+
+    def _naming(self, member: Member, pinned: Pinned) -> Resource:
+        """The matcher of a TCP listener whose workload has names of its own."""
+        matcher = Resource.of(LISTENER, deciding_tcp(self._compiled[member.policy_class].policy, pinned))
+        before = self._named.get(member.id, matcher)
+        self._named[member.id] = before if before.version == matcher.version else matcher
+        return self._named[member.id]
 
     def _build(self, member: Member) -> list[Resource]:
         """What of a workload no rule changes: the two listeners but for their matchers, then what it publishes."""

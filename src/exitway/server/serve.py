@@ -10,7 +10,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -21,12 +21,14 @@ from exitway.api.listen import serve, tcp_socket, unix_socket
 from exitway.capture.wall import Wall
 from exitway.envoy.bootstrap import bootstrap
 from exitway.envoy.listener import Proxy
+from exitway.names.address import Pinned
+from exitway.names.host import Host
 from exitway.proxy.binary import find_envoy
 from exitway.proxy.process import EnvoyProcess
 from exitway.resources.problem import Problem, Problems
 from exitway.server.guard import Guard
 from exitway.server.names import Names
-from exitway.server.program import Program
+from exitway.server.program import Member, Program
 from exitway.server.record import Recorder
 from exitway.server.routes import routes
 from exitway.server.steer import Steerer
@@ -67,38 +69,60 @@ class Server:
             settings.runtime_dir, self._names, changed=self.publish, refused=self._recorder.refused
         )
         self.steerer = Steerer()
-        self._published: object = None
+        self._publishing = asyncio.Lock()
+        self._compiled: object = None
+        self._published: dict[str, Pinned] | None = None
         self.stopping = asyncio.Event()
         self.started = time.time()
 
     async def publish(self) -> None:
         """Make what the rules and workloads say now the proxy's target. Costs next to nothing when that is what it is already."""
-        now = datetime.now(UTC)
-        running = self.workloads.running.values()
-        state = (self.store.registry, [one.member for one in running])
-        if state == self._published and (self._program.valid_until is None or now < self._program.valid_until):
-            await self._steer()
-            return
-        self._published = state
-        snapshot = self._program.snapshot(self.store.registry, state[1], now)
-        await self._guard.follow(self._program.policies)
-        self.discovery.publish(snapshot)
-        for one in running:
-            self._recorder.observe(
-                one.member,
-                self._program.policies[one.member.id],
-                functools.partial(self._names.name_of, one.member.id),
-                functools.partial(self._names.refusal, one.member.id),
-            )
-        await self._steer()
+        async with self._publishing:
+            await self._publish(datetime.now(UTC))
 
-    async def _steer(self) -> None:
+    async def _publish(self, now: datetime) -> None:
+        members = [one.member for one in self.workloads.running.values()]
+        compiled = (self.store.registry, members)
+        if compiled != self._compiled or (self._program.valid_until is not None and now >= self._program.valid_until):
+            self._compiled = compiled
+            self._program.compile(*compiled, now)
+            self._published = None
+        pinned = await self._pin(members)
+        if pinned != self._published:
+            await self._guard.follow(self._program.policies)
+            self.discovery.publish(self._program.snapshot(pinned))
+            self._published = pinned
+            for member in members:
+                self._recorder.observe(
+                    member,
+                    self._program.policies[member.id],
+                    functools.partial(self._names.name_of, member.id),
+                    functools.partial(self._names.refusal, member.id),
+                )
+        await self._steer(members, pinned)
+
+    async def _pin(self, members: list[Member]) -> dict[str, Pinned]:
+        """The addresses of the names that rules for TCP speak of, as far as they are known: none is where the name process is away."""
+        wanted = {one.id: self._names_to_pin(one.id, self._program.policies[one.id].tcp_hosts) for one in members}
+        pinned: dict[str, Pinned] = {one: self._names.pin(one, names) for one, names in wanted.items()}
+        if any(len(pinned[one]) < len(names) for one, names in wanted.items()):
+            await asyncio.gather(*(self._names.pinned(one) for one in wanted))
+            pinned = {one: self._names.pin(one, names) for one, names in wanted.items()}
+        return pinned
+
+    def _names_to_pin(self, identity: str, hosts: Iterable[Host]) -> list[str]:
+        """Patterns mean the names that were asked for."""
+        asked = self._names.names_of(identity, [host for host in hosts if host.wildcard])
+        return [*(str(host) for host in hosts if not host.wildcard), *asked]
+
+    async def _steer(self, members: list[Member], pinned: Mapping[str, Pinned]) -> None:
         """Let every ruleset follow the policy that is in force."""
-        policies = self._program.policies
-        members = [one.member for one in self.workloads.running.values() if one.member.id in policies]
         self.steerer.keep({member.id for member in members})
         await asyncio.gather(
-            *(self.steerer.steer(member.id, Path(member.netns), policies[member.id]) for member in members)
+            *(
+                self.steerer.steer(one.id, Path(one.netns), self._program.policies[one.id], pinned[one.id])
+                for one in members
+            )
         )
 
     async def programmed(self, revision: int) -> list[str]:
@@ -127,6 +151,7 @@ class Server:
             self._names.run(),
             self._recorder.follow(self.settings.admin_socket),
             self._follow_store(),
+            self._follow_names(),
             self._follow_clock(),
             self._serve_api(tcp),
         ]
@@ -158,6 +183,16 @@ class Server:
         """Changes that nobody waits for are published, too."""
         while await self.store.after(self.store.revision):
             await self.publish()
+
+    async def _follow_names(self) -> None:
+        """Names of a pattern that a rule for TCP speaks of are asked for when they are: their addresses have to be known to the proxy first."""
+        while True:
+            await self._names.asked.wait()
+            self._names.asked.clear()
+            await self.publish()
+            await self.discovery.settled(proxies=1, timeout_seconds=ACKNOWLEDGED_SECONDS)
+            for identity, names in (self._published or {}).items():
+                self._names.release(identity, names)
 
     async def _follow_clock(self) -> None:
         """Rules that have expired are withdrawn. Looking is cheap, and holds whatever becomes of the clock or of a timer."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from exitway.capture.netns import in_netns
 from exitway.capture.steering import elements, steering
 from exitway.capture.tools import feed
+from exitway.names.address import Pinned
 from exitway.policy.policy import Policy
 
 _log = logging.getLogger("exitway")
@@ -18,10 +19,10 @@ _log = logging.getLogger("exitway")
 
 @dataclass
 class _Steered:
-    """A workload's ruleset: which policy it is to follow, and what was loaded last."""
+    """A workload's ruleset: what it is to follow, and what was loaded last."""
 
     netns: Path
-    policy: Policy | None = None
+    follows: tuple[Policy, Pinned] | None = None
     wanted: str = ""
     loaded: str | None = None
     error: str = ""
@@ -34,11 +35,14 @@ class Steerer:
     def __init__(self) -> None:
         self._steered: dict[str, _Steered] = {}
 
-    async def steer(self, identity: str, netns: Path, policy: Policy) -> None:
-        """Make a workload's ruleset follow a policy; returns when it does, or cannot. Nothing is loaded where nothing changes."""
+    async def steer(self, identity: str, netns: Path, policy: Policy, pinned: Pinned) -> None:
+        """Make a workload's ruleset follow a policy, and the addresses of the names in it; returns when it does, or cannot.
+
+        Nothing is loaded where nothing changes.
+        """
         one = self._steered.setdefault(identity, _Steered(netns))
-        if one.policy is not policy:
-            one.policy, one.wanted = policy, elements(steering(policy))
+        if one.follows != (policy, pinned):
+            one.follows, one.wanted = (policy, pinned), elements(steering(policy, pinned))
         async with one.loading:  # the last to come in loads what is wanted then
             if one.loaded != one.wanted:
                 await self._load(identity, one, one.wanted)
