@@ -22,13 +22,17 @@ def port(text):
     )
 
 
-def intent(name, destinations, ports, *, action=Action.ALLOW, namespace="shop", labels=(), expires=None):
+def intent(
+    name, destinations, ports, *, action=Action.ALLOW, namespace="shop", labels=(), expires=None, methods="", paths=""
+):
     """Destinations with a slash are networks."""
     words = destinations.split()
     target = Target(
         hosts=tuple(Host.parse(word) for word in words if "/" not in word),
         cidrs=tuple(ip_network(word) for word in words if "/" in word),
         ports=tuple(map(port, ports.split())),
+        methods=tuple(methods.split()),
+        paths=tuple(paths.split()),
     )
     return Intent(Key("egress-rule", namespace, name), (target,), Selector(tuple(labels)), action, expires)
 
@@ -45,6 +49,22 @@ ADDRESSES = st.sampled_from(
 )
 NUMBERS = st.sampled_from([80, 443, 8080])
 HTTP = st.builds("{}/{}".format, NUMBERS, st.sampled_from(["HTTP", "GRPC", "https"]))
+METHODS = st.sampled_from(["GET", "POST", "DELETE"])
+SEGMENTS = st.sampled_from(
+    ["", "a", "ab", "A", "a@b", "a%40b", "a%20b", ".", "..", "...", "%2e%2E", "%2F", "%25", "%41", "%C3%A9", "%c3%a9", "%C0%AE", "a;b", "a\\b", "[", "a?b=/../c"]
+)  # fmt: skip
+TARGETS = st.lists(SEGMENTS, min_size=1, max_size=4).map(lambda segments: "/" + "/".join(segments))
+PATH_PATTERNS = st.builds(
+    "/{}{}".format,
+    st.lists(st.sampled_from(["a", "ab", "A", "a@b", "a%20b", "%C3%A9"]), max_size=2).map("/".join),
+    st.sampled_from(["", "*", "/*"]),
+).map(lambda pattern: pattern.replace("//", "/"))
+SOME_REQUESTS = st.fixed_dictionaries(
+    {
+        "methods": st.lists(METHODS, max_size=2, unique=True).map(sorted),
+        "paths": st.lists(PATH_PATTERNS, max_size=2, unique=True).map(sorted),
+    }
+)
 
 
 @st.composite
@@ -60,13 +80,23 @@ def intents(draw):
                 " ".join(draw(st.lists(destinations, min_size=1, max_size=3))),
                 " ".join(draw(st.lists(ports, min_size=1, max_size=2))),
                 action=draw(st.sampled_from([Action.ALLOW, Action.ALLOW, Action.ALLOW, Action.DENY])),
+                **{name: " ".join(words) for name, words in (draw(SOME_REQUESTS) if kind == "http" else {}).items()},
             )
         )
     return made
 
 
 CALLS = st.one_of(
-    st.builds(Call, st.just(Sort.HTTP), NUMBERS, name=NAMES, address=ADDRESSES),
+    st.builds(
+        Call,
+        st.just(Sort.HTTP),
+        NUMBERS,
+        name=NAMES,
+        address=ADDRESSES,
+        method=st.one_of(METHODS, st.sampled_from(["HEAD", "get"])),
+        path=TARGETS,
+        overridden=st.sampled_from([False, False, True]),
+    ),
     st.builds(Call, st.just(Sort.TLS), NUMBERS, name=NAMES, address=ADDRESSES),
     st.builds(Call, st.just(Sort.TCP), NUMBERS, address=ADDRESSES),
 )

@@ -189,16 +189,21 @@ def test_what_is_not_a_network_is_refused(cidr, code, hint):
             [("EXW0311", "spec.to[0].direct", "direct is not enforced yet, so it is refused rather than ignored")],
         ),
         (
-            to("a.example", "80/HTTP", methods=["GET"]),
-            [("EXW0312", "spec.to[0].methods", "methods are not enforced yet, so it is refused rather than ignored")],
+            to("a.example", "80/HTTP", "443/TLS", methods=["GET"], paths=["/v1/*"]),
+            [("EXW0322", "spec.to[0].ports[1].protocol", "methods and paths cannot be seen in TLS")],
         ),
         (
-            to("a.example", "80/HTTP", paths=["/v1/*"]),
-            [("EXW0313", "spec.to[0].paths", "paths are not enforced yet, so it is refused rather than ignored")],
+            to("10.0.0.0/8", "80/TCP", paths=["/v1/*"]),
+            [("EXW0322", "spec.to[0].ports[0].protocol", "paths cannot be seen in TCP")],
         ),
+        (to("a.example", "80/HTTP", methods=[]), [("EXW0302", "spec.to[0].methods", "spec.to[0].methods is empty")]),
+        (to("a.example", "80/HTTP", paths=[]), [("EXW0302", "spec.to[0].paths", "spec.to[0].paths is empty")]),
         (
-            to("a.example", "80/HTTP", methods=[]),
-            [("EXW0312", "spec.to[0].methods", "methods are not enforced yet, so it is refused rather than ignored")],
+            to("a.example", "80/HTTP", methods="GET", paths=[1]),
+            [
+                ("EXW0104", "spec.to[0].methods", "spec.to[0].methods must be a list, not a string"),
+                ("EXW0104", "spec.to[0].paths[0]", "spec.to[0].paths[0] must be a string, not a whole number"),
+            ],
         ),
         (to("a.example", "80/HTTP", host="b"), [("EXW0101", "spec.to[0].host", "unknown field spec.to[0].host")]),
         ("a.example", [("EXW0104", "spec.to[0]", "spec.to[0] must be a mapping, not a string")]),
@@ -208,13 +213,43 @@ def test_an_entry_is_judged(entry, faults):
     assert problems(exitway(entry)) == faults
 
 
-def test_the_form_of_methods_and_paths_is_checked_too():
-    wire = exitway(to("a.example", "80/HTTP", methods=["get"], paths=["v1", "/a*b", "/ok/*"]))
-    assert {field for code, field, _ in problems(wire) if code == "EXW0104"} == {
-        "spec.to[0].methods[0]",
-        "spec.to[0].paths[0]",
-        "spec.to[0].paths[1]",
-    }
+def test_methods_and_paths_narrow_a_target():
+    entry = to("a.example", "80/GRPC", methods=["POST", "M-SEARCH", "POST"], paths=["/v1/*", "/a%20b", "/", "/*", "/v1/x*"])
+    (target,) = read(exitway(entry)).intents[0].to
+    assert (target.methods, target.paths) == (("M-SEARCH", "POST"), ("/", "/*", "/a%20b", "/v1/*", "/v1/x*"))
+
+
+@pytest.mark.parametrize("method", ["get", "Get", "", "GET ", "GET,POST", "*", "G\u00c9T", "-GET", "GET\n"])
+def test_what_is_no_method_is_refused(method):
+    assert [(code, field) for code, field, _ in problems(exitway(to("a.example", "80/HTTP", methods=[method])))] == [
+        ("EXW0320", "spec.to[0].methods[0]")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/v1?x=1", "only the path"),
+        ("/a*b", 'a "*" can only be the end'),
+        ("/v1/**", 'a "*" can only be the end'),
+        ("*", 'it begins with "/"'),
+        ("", 'it begins with "/"'),
+        ("v1", 'it begins with "/"'),
+        ("http://a.example/v1", 'it begins with "/"'),
+        ("/" + "a" * 2000, "at most 2000"),
+        *(
+            (path, "as in a URL, in its plain form")
+            for path in (
+                "//", "//*", "/a//b", "/./*", "/a/../b", "/a/..", "/a/.", "/a;b", "/a%2Fb", "/%61", "/a%2", "/a%2*", "/%C3*", "/caf%c3%a9",
+                "/caf\u00e9", "/a b", "/a\\b", "/a#b", "/a%2A", "/a\n",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_what_no_plain_path_is_or_begins_with_is_refused(path, hint):
+    wire = exitway(to("a.example", "80/HTTP", paths=[path]))
+    assert [(code, field) for code, field, _ in problems(wire)] == [("EXW0321", "spec.to[0].paths[0]")]
+    assert hints(wire)[0].startswith(hint)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ from exitway.envoy.wire import ADS, typed
 
 NODE = "exitway"
 
+LONGEST_EXPRESSION = 100_000
+"""In instructions of RE2. That of a plain path (``names/request.py``) has 400, and each character of a path in a rule adds up to 6."""
+
 
 def bootstrap(xds_socket: str, admin_socket: str, resolver: str, authorities: str, mark: int) -> Json:
     """Paths of Unix sockets; ``resolver``, ``authorities`` and ``mark`` as in :func:`exitway.envoy.cluster.clusters`."""
@@ -32,6 +35,10 @@ def bootstrap(xds_socket: str, admin_socket: str, resolver: str, authorities: st
             "cds_config": ADS,
         },
         "static_resources": {"clusters": [_xds(xds_socket), *clusters(resolver, authorities, mark)]},
+        # Envoy's own limit, of 100 instructions, is for expressions that strangers write; RE2's time is linear in any case
+        "layered_runtime": {
+            "layers": [{"name": "exitway", "static_layer": {"re2.max_program_size.error_level": LONGEST_EXPRESSION}}]
+        },
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [{"prefix": p} for p in _STATS]}}},
     }
 

@@ -57,9 +57,9 @@ def _tls(policy: Policy) -> Json:
     for host, permissions in policy.hosts.items():
         if host.wildcard and host.suffix and not host.suffix.startswith("."):
             continue  # Envoy knows only ``*.`` here; a rule for TLS names no other form, so what such a pattern allows it has from a wider one
-        for (port, sort), permission in permissions.items():
+        for (port, sort), said in permissions.items():
             if sort is Sort.TLS:
-                names[port][TLS if permission.verdict is Verdict.ALLOW else DENY].append(str(host))
+                names[port][TLS if said[0].verdict is Verdict.ALLOW else DENY].append(str(host))
     for chains in names.values():
         if Host(LOCAL_HOST) in policy.hosts and LOCAL_HOST not in chains[TLS] + chains[DENY]:
             chains[DENY].append(LOCAL_HOST)  # a pattern does not mean it
@@ -74,13 +74,13 @@ def _server_names(chains: Mapping[str, list[str]]) -> Json:
 def _networks(policy: Policy, otherwise: Json, pinned: Pinned = MappingProxyType({})) -> Json:
     networks: defaultdict[int, dict[str, list[Network]]] = defaultdict(lambda: {TCP: [], NAMED: [], DENY: []})
     for network, permissions in policy.networks.items():
-        for (port, sort), permission in permissions.items():
+        for (port, sort), said in permissions.items():
             if sort is Sort.TCP:
-                networks[port][TCP if permission.verdict is Verdict.ALLOW else DENY].append(network)
+                networks[port][TCP if said[0].verdict is Verdict.ALLOW else DENY].append(network)
     for name, addresses in pinned.items():
-        for (port, sort), permission in by_name(policy, name).items():
+        for (port, sort), said in by_name(policy, name).items():
             if sort is Sort.TCP:
-                chain = NAMED if permission.verdict is Verdict.ALLOW else DENY
+                chain = NAMED if said[0].verdict is Verdict.ALLOW else DENY
                 networks[port][chain] += map(ip_network, addresses)
     ports = {str(port): _addresses(chains, otherwise) for port, chains in sorted(networks.items())}
     return _tree("DestinationPortInput", ports, otherwise)

@@ -10,21 +10,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from typing import NamedTuple
 
 from exitway.envoy.api import Json
 from exitway.envoy.cluster import BY_NAME, BY_NAME_OVER_TLS
+from exitway.envoy.request import OF_DOUBTFUL_PATH, UNDOUBTED_METHOD, matches
 from exitway.envoy.wire import header, text
 from exitway.names.call import Reason, Sort, Verdict
 from exitway.names.host import Host
 from exitway.policy.policy import Policy
-from exitway.resources.intent import Permissions
+from exitway.resources.intent import Permission, Permissions
 
 DIALLED_PORT = "exitway.dialled_port"
 DECISION = "x-exitway-decision"
 
 
-class Right(StrEnum):
-    """What holds for HTTP on one port of a destination."""
+class Answer(StrEnum):
+    """What becomes of a request."""
 
     ALLOW = "allow"
     ALLOW_OVER_TLS = "allow-over-tls"
@@ -32,8 +34,24 @@ class Right(StrEnum):
     OTHER_PROTOCOL = "other-protocol"
 
 
-_Rights = tuple[tuple[int, Right], ...]
-"""What the names of a virtual host have in common: a right for each port number that a rule speaks of."""
+class Right(NamedTuple):
+    """What holds for some requests, or (with no methods and no paths) for all."""
+
+    answer: Answer
+    methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no request is left to the next."""
+        return not self.methods and not self.paths
+
+    def __str__(self) -> str:
+        return " ".join((self.answer, *self.methods, *self.paths))
+
+
+_Rights = tuple[tuple[int, tuple[Right, ...]], ...]
+"""What the names of a virtual host have in common: for each port number that a rule speaks of, rights in their order."""
 
 
 def route_configuration(name: str, policy: Policy, namespace: str, denied_status: int) -> Json:
@@ -41,12 +59,10 @@ def route_configuration(name: str, policy: Policy, namespace: str, denied_status
     groups: defaultdict[_Rights, list[str]] = defaultdict(list)
     known: dict[object, _Rights] = {}
     for host, permissions in policy.hosts.items():
-        shape = tuple(
-            [(at, one.verdict, one.port.originate_tls) for at, one in permissions.items()]
-        )  # all but the rules' names
-        if shape not in known:
-            known[shape] = _rights(permissions)
-        groups[known[shape]].append(str(host))
+        terms = permissions.terms
+        if terms not in known:
+            known[terms] = _rights(permissions)
+        groups[known[terms]].append(str(host))
     if Host("", wildcard=True) not in policy.hosts:
         groups[()].append("*")
     return {
@@ -54,7 +70,7 @@ def route_configuration(name: str, policy: Policy, namespace: str, denied_status
         "request_headers_to_remove": ["x-forwarded-proto"],
         "virtual_hosts": [
             {
-                "name": ",".join(f"{port}:{right}" for port, right in rights) or "none",
+                "name": _name(rights),
                 "domains": sorted(domains),
                 "routes": [*_routes(rights, namespace, denied_status)],
             }
@@ -63,47 +79,82 @@ def route_configuration(name: str, policy: Policy, namespace: str, denied_status
     }
 
 
+def _name(rights: _Rights) -> str:
+    """Readable, and of these rights only: neither a method nor a path has a space or a semicolon in it."""
+    return ";".join(f"{port}:{right}" for port, ones in rights for right in ones) or "none"
+
+
 def _rights(permissions: Permissions) -> _Rights:
-    rights: dict[int, Right] = {}
-    for (port, sort), permission in sorted(permissions.items()):
-        if sort is not Sort.HTTP:
-            if permission.verdict is Verdict.ALLOW:
-                rights.setdefault(port, Right.OTHER_PROTOCOL)
-        elif permission.verdict is Verdict.DENY:
-            rights[port] = Right.DENIED
-        else:
-            rights[port] = Right.ALLOW_OVER_TLS if permission.port.originate_tls else Right.ALLOW
+    rights: dict[int, tuple[Right, ...]] = {}
+    for (port, sort), said in sorted(permissions.items()):
+        if sort is Sort.HTTP:
+            rights[port] = tuple(map(_right, said))
+        elif said[-1].verdict is Verdict.ALLOW and not _has_answer_for_all(rights.get(port, ())):
+            rights[port] = (*rights.get(port, ()), Right(Answer.OTHER_PROTOCOL))
     return tuple(sorted(rights.items()))
 
 
+def _right(permission: Permission) -> Right:
+    answer = Answer.ALLOW_OVER_TLS if permission.port.originate_tls else Answer.ALLOW
+    if permission.verdict is Verdict.DENY:
+        answer = Answer.DENIED
+    return Right(answer, permission.methods, permission.paths)
+
+
+def _has_answer_for_all(rights: tuple[Right, ...]) -> bool:
+    """Whether no request falls through: one of them is for all, or allows some, and then the others are refused for their method or path."""
+    return any(right.is_whole or right.answer in _CLUSTERS for right in rights)
+
+
 def _routes(rights: _Rights, namespace: str, denied_status: int) -> Iterator[Json]:
-    """One route for each port that a rule speaks of, then the refusal of every other port."""
-    for port, right in rights:
-        match = {"prefix": "/", "filter_state": [{"key": DIALLED_PORT, "string_match": {"exact": str(port)}}]}
-        if right in _CLUSTERS:
-            # a site that says so itself is not to be mistaken for us
-            yield {"match": match, "route": _forward(right, port), "response_headers_to_remove": [DECISION]}
-        else:
-            yield {"match": match} | refusal(_REASONS[right], namespace, denied_status)
-    allowed = sorted(port for port, right in rights if right is not Right.DENIED)
+    """The routes for each port that a rule speaks of, then the refusal of every other port."""
+    for port, ones in rights:
+        state = {"filter_state": [{"key": DIALLED_PORT, "string_match": {"exact": str(port)}}]}
+        for match, answer in _answers(ones):
+            if isinstance(answer, Reason):
+                yield {"match": match | state} | refusal(answer, namespace, denied_status)
+            else:
+                # a site that says so itself is not to be mistaken for us
+                route = {"route": _forward(answer, port), "response_headers_to_remove": [DECISION]}
+                yield {"match": match | state} | route
+    allowed = [port for port, ones in rights if ones[-1].answer is not Answer.DENIED]
     reason = Reason.PORT if allowed else Reason.NO_RULE
     yield {"match": {"prefix": "/"}} | refusal(reason, namespace, denied_status, ports=allowed)
 
 
-def _forward(right: Right, port: int) -> Json:
+def _answers(rights: tuple[Right, ...]) -> Iterator[tuple[Json, Answer | Reason]]:
+    """What to do with a request at one port, in the order of :func:`exitway.policy.decide.decide`: matches, each with its answer."""
+    if any(right.paths for right in rights):
+        yield OF_DOUBTFUL_PATH, Reason.PATH
+    sure = UNDOUBTED_METHOD if any(right.methods for right in rights) else []
+    for right in rights:
+        allows = right.answer in _CLUSTERS
+        for match in matches(right.methods, right.paths, sure if allows else []):
+            yield match, right.answer if allows else _REASONS[right.answer]
+    allowing = [right for right in rights if right.answer in _CLUSTERS]
+    if sure:
+        for paths in dict.fromkeys(right.paths for right in allowing):
+            yield from ((match, Reason.METHOD) for match in matches((), paths))
+    if allowing and all(right.paths for right in allowing):
+        yield {"prefix": "/"}, Reason.PATH
+
+
+def _forward(answer: Answer, port: int) -> Json:
     """The listener has taken the port off the authority, so that none but the dialled one can count; where it belongs there, it is put back."""
-    route = {"cluster": _CLUSTERS[right], "timeout": "0s"}
-    usual = 443 if right is Right.ALLOW_OVER_TLS else 80
+    route = {"cluster": _CLUSTERS[answer], "timeout": "0s"}
+    usual = 443 if answer is Answer.ALLOW_OVER_TLS else 80
     return route if port == usual else route | {"host_rewrite": "%REQ(:AUTHORITY)%:%DOWNSTREAM_LOCAL_PORT%"}
 
 
-_CLUSTERS = {Right.ALLOW: BY_NAME, Right.ALLOW_OVER_TLS: BY_NAME_OVER_TLS}
-_REASONS = {Right.DENIED: Reason.DENIED, Right.OTHER_PROTOCOL: Reason.PROTOCOL}
+_CLUSTERS = {Answer.ALLOW: BY_NAME, Answer.ALLOW_OVER_TLS: BY_NAME_OVER_TLS}
+_REASONS = {Answer.DENIED: Reason.DENIED, Answer.OTHER_PROTOCOL: Reason.PROTOCOL}
 _SENTENCES = {
     Reason.NO_RULE: "no egress rule allows this destination",
     Reason.PORT: "a rule allows this destination on port {ports} only",
     Reason.PROTOCOL: "a rule allows this destination and port, but not for HTTP",
-    Reason.DENIED: "a rule with action DENY names this destination",
+    Reason.METHOD: "a rule allows this destination and path, but not for this method, or a header asks for another one",
+    Reason.PATH: "a rule allows this destination and port, but not for this path, or not for a path written like this",
+    Reason.DENIED: "a rule with action DENY names it",
 }
 
 
@@ -114,6 +165,7 @@ def refusal(reason: Reason, namespace: str, denied_status: int, ports: Iterable[
         "Denied by Exitway\n"
         f"  workload     {namespace}/%METADATA(LISTENER:exitway:workload)%\n"
         "  destination  %REQ(:AUTHORITY)%, HTTP, dialled at port %DOWNSTREAM_LOCAL_PORT%\n"
+        "  request      %REQ(:METHOD)% %REQ(:PATH):200%\n"
         f"  reason       {reason}: {why}\n"
         f"  to allow it  exitway create -f RULE.yml -n {namespace}    (an EgressRule for this host and port)\n"
     )

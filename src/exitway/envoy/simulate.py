@@ -8,6 +8,7 @@ virtual hosts by exact name, then longest suffix, then ``*``; routes in order
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from exitway.envoy.matcher import TLS
 from exitway.envoy.route import DECISION, DIALLED_PORT
 from exitway.envoy.snapshot import Snapshot
 from exitway.names.call import Call, Reason, Sort, Verdict
+from exitway.names.request import METHOD_OVERRIDES
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def _route(routes: Json, chain: str, call: Call) -> Path:
     if host is None:
         return Path(chain)
     for route in host["routes"]:
-        if all(_state(state, call) for state in route["match"].get("filter_state", ())):
+        if _matches(route["match"], call):
             answer = "".join(
                 h["header"]["value"] for h in route.get("response_headers_to_add", ()) if h["header"]["key"] == DECISION
             )
@@ -109,8 +111,31 @@ def _route(routes: Json, chain: str, call: Call) -> Path:
     return Path(chain, host["name"])
 
 
+def _matches(match: Json, call: Call) -> bool:
+    headers = {":method": call.method, ":path": call.path} | ({METHOD_OVERRIDES[0]: ""} if call.overridden else {})
+    return (
+        _text(match, call.path.partition("?")[0])
+        and all(_header(matcher, headers.get(matcher["name"])) for matcher in match.get("headers", ()))
+        and all(_state(state, call) for state in match.get("filter_state", ()))
+    )
+
+
+def _header(matcher: Json, value: str | None) -> bool:
+    found = value is not None and ("present_match" in matcher or _text(matcher["string_match"], value))
+    return found != matcher.get("invert_match", False)
+
+
 def _state(matcher: Json, call: Call) -> bool:
-    return bool(matcher["key"] == DIALLED_PORT and matcher["string_match"]["exact"] == str(call.port))
+    return bool(matcher["key"] == DIALLED_PORT and _text(matcher["string_match"], str(call.port)))
+
+
+def _text(matcher: Json, value: str) -> bool:
+    """``StringMatcher``, and the path of a ``RouteMatch``."""
+    if "safe_regex" in matcher:
+        return re.fullmatch(matcher["safe_regex"]["regex"], value) is not None
+    if "prefix" in matcher:
+        return value.startswith(matcher["prefix"])
+    return value == matcher.get("exact", matcher.get("path"))
 
 
 def _most_specific(name: str, domains: Iterable[str] | Mapping[str, object]) -> str | None:

@@ -21,6 +21,9 @@ class Call:
     """One request or connection. ``name`` is the authority without its port (HTTP) or the SNI (TLS); ``address`` is what was dialled.
 
     ``asked``: the name behind that address, which is what the program asked for; empty: there is none; None: not to be considered.
+
+    Of a request: ``path`` as it stands in its target, ``overridden`` whether it has one of
+    :data:`~exitway.names.request.METHOD_OVERRIDES`.
     """
 
     sort: Sort
@@ -28,6 +31,9 @@ class Call:
     name: str = ""
     address: str = ""
     asked: str | None = None
+    method: str = "GET"
+    path: str = "/"
+    overridden: bool = False
 
 
 class Verdict(StrEnum):
@@ -44,6 +50,8 @@ class Reason(StrEnum):
     NO_RULE = "no-rule"  # nothing allows the destination
     PORT = "port"  # a rule allows the destination, on other ports
     PROTOCOL = "protocol"  # a rule allows the destination and port, for another protocol
+    METHOD = "method"  # a rule allows the destination, port and path, not this method (or the request asks for another one in a header)
+    PATH = "path"  # a rule allows the destination and port, not this path (or not written like this)
     DENIED = "denied-by-rule"  # a DENY rule names it
     MISMATCH = "name-mismatch"  # the SNI is not the name that the program asked for, or it dialled an address
     ADDRESS = "address"  # the name is allowed, the address it resolves to is not

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import groupby
 
 from exitway.names.call import Verdict
 from exitway.names.host import LOCAL_HOST, Host
-from exitway.names.key import Key
 from exitway.names.workload import SYSTEM_NAMESPACE, Workload
 from exitway.policy.policy import Policy
 from exitway.resources.intent import Intent, Network, Permission, Permissions
@@ -39,15 +39,31 @@ def concerns(intent: Intent, workload: Workload) -> bool:
 
 
 def _merged(one: Permissions, other: Permissions) -> Permissions:
-    """What two rules say together. DENY wins; among equals the smallest key, so that order cannot matter."""
-    merged = dict(one)
-    for at, permission in other.items():
-        merged[at] = min(merged.get(at, permission), permission, key=_rank)
+    """What two rules say together."""
+    merged = Permissions(one)
+    for at, said in other.items():
+        merged[at] = _together(merged[at], said) if at in merged else said
     return merged
 
 
-def _rank(permission: Permission) -> tuple[bool, Key, bool]:
-    return (permission.verdict is Verdict.ALLOW, permission.because, permission.port.originate_tls)
+def _together(some: tuple[Permission, ...], others: tuple[Permission, ...]) -> tuple[Permission, ...]:
+    """DENY wins, and comes first. Neither the order of rules nor how many say the same can matter."""
+    if len(some) == len(others) == 1 and some[0].terms == others[0].terms:
+        return some if some[0].because <= others[0].because else others
+    said = some + others
+    denials = _least([one for one in said if one.verdict is Verdict.DENY])
+    if denials and denials[0].is_whole:
+        return denials
+    return denials + _least([one for one in said if one.verdict is Verdict.ALLOW])
+
+
+def _least(said: list[Permission]) -> tuple[Permission, ...]:
+    """What speaks of all requests makes superfluous what speaks of some; of those that say the same, the smallest key is kept."""
+    whole = [one for one in said if one.is_whole]
+    if whole:
+        return (min(whole, key=lambda one: (one.because, one.port)),)
+    ordered = sorted(said, key=lambda one: (not one.port.originate_tls, one.terms, one.because, one.port))
+    return tuple(next(equal) for _, equal in groupby(ordered, key=lambda one: one.terms))
 
 
 def _flat(hosts: dict[Host, Permissions]) -> dict[Host, Permissions]:
@@ -57,14 +73,18 @@ def _flat(hosts: dict[Host, Permissions]) -> dict[Host, Permissions]:
         return hosts
     lengths = sorted({len(suffix) for suffix in wildcards})
     flat: dict[Host, Permissions] = {}
+    known: dict[tuple[int, int], Permissions] = {}  # by identity: the names of one rule have the same permissions
     for host, permissions in hosts.items():
-        flat[host] = permissions
-        for wider in _wider(host, lengths):
-            if wider in wildcards:
-                flat[host] = _merged(flat[host], wildcards[wider])
+        merged = permissions
+        for wider in filter(wildcards.__contains__, _wider(host, lengths)):
+            pair = id(merged), id(wildcards[wider])
+            if pair not in known:
+                known[pair] = _merged(merged, wildcards[wider])
+            merged = known[pair]
+        flat[host] = merged
     local = Host(LOCAL_HOST)
     if local in hosts or any(wider in wildcards for wider in _wider(local, lengths)):
-        flat[local] = hosts.get(local, {})  # no pattern means this machine
+        flat[local] = hosts.get(local, Permissions())  # no pattern means this machine
     return flat
 
 

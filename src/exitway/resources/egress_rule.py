@@ -6,10 +6,12 @@
       to:
         - hosts: [api.example, "*.cdn.example"]          # or cidrs, never both
           ports: [{number: 443, protocol: TLS}]          # HTTP, HTTP2, GRPC, TLS or TCP; for cidrs only TCP
+          methods: [GET, POST]                           # absent: all; only for HTTP, HTTP2 and GRPC, like paths
+          paths: ["/v1/*"]                               # absent: all; exact, or a prefix ending in "*"
           originateTLS: false                            # true: the program speaks HTTP, the proxy verified TLS
       expires: 2027-01-31T00:00:00Z                      # RFC 3339; after that the rule is as if absent
 
-``methods``, ``paths`` and ``direct: true`` belong to the kind, and are refused as long as nothing enforces them.
+``direct: true`` belongs to the kind, and is refused as long as nothing enforces it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_network
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -31,13 +33,13 @@ from exitway.resources.form import Form, did_you_mean, mapping, mappings, string
 from exitway.resources.intent import Action, Intent, Target
 from exitway.resources.metadata import Object, label_faults, read_object
 from exitway.resources.problem import Problem, quoted
+from exitway.resources.request import request_faults
 from exitway.resources.resource import Resource
 
 API_VERSION = "exitway.dev/v1"
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
 _PROTOCOLS = tuple(map(str, Protocol))
 _HTTPS = "TLS is what programs speak themselves; for plain HTTP that is sent on over TLS, HTTP and originateTLS: true"
-_NOT_ENFORCED = {"direct": ("EXW0311", "is"), "methods": ("EXW0312", "are"), "paths": ("EXW0313", "are")}
 
 
 class _Port(Form):
@@ -51,8 +53,8 @@ class _To(Form):
     cidrs: tuple[str, ...] = ()
     originateTLS: bool = False  # noqa: N815 - wire name
     direct: bool = False
-    methods: tuple[Annotated[str, Field(pattern="^[A-Z]+$")], ...] = ()
-    paths: tuple[Annotated[str, Field(pattern=r"^/[^*]*\*?$")], ...] = ()
+    methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
 
 
 class _WorkloadSelector(Form):
@@ -86,7 +88,8 @@ def read(wire: Mapping[str, Any]) -> Resource:
 
 def _target(to: _To) -> Target:
     ports = sorted(Port(port.number, Protocol(port.protocol), to.originateTLS) for port in to.ports)
-    return Target(tuple(map(Host.parse, to.hosts)), tuple(map(ip_network, to.cidrs)), tuple(ports))
+    requests = tuple(sorted(set(to.methods))), tuple(sorted(set(to.paths)))
+    return Target(tuple(map(Host.parse, to.hosts)), tuple(map(ip_network, to.cidrs)), tuple(ports), *requests)
 
 
 def _time(text: str) -> datetime | None:
@@ -121,10 +124,10 @@ def _to_faults(to: Mapping[str, Any], field: str, action: Any) -> Iterator[Probl
     if to.get("originateTLS") is True and action == "DENY":
         yield Problem("EXW0309", "originateTLS means nothing where nothing is let out", field=f"{field}.originateTLS")
     yield from _port_faults(to, field)
-    for name, (code, verb) in _NOT_ENFORCED.items():
-        if to.get(name, False) is not False:
-            message = f"{name} {verb} not enforced yet, so it is refused rather than ignored"
-            yield Problem(code, message, field=f"{field}.{name}")
+    yield from request_faults(to, field)
+    if to.get("direct", False) is not False:
+        message = "direct is not enforced yet, so it is refused rather than ignored"
+        yield Problem("EXW0311", message, field=f"{field}.direct")
 
 
 def _port_faults(to: Mapping[str, Any], field: str) -> Iterator[Problem]:

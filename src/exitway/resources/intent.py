@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +12,7 @@ from exitway.names.call import Sort, Verdict
 from exitway.names.host import Host
 from exitway.names.key import Key
 from exitway.names.port import Port
+from exitway.names.request import path_matches
 from exitway.names.workload import Selector
 
 Network = IPv4Network | IPv6Network
@@ -27,24 +27,57 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Destinations and the ports on them. Either ``hosts`` or ``cidrs``, never both."""
+    """Destinations and the ports on them. Either ``hosts`` or ``cidrs``, never both.
+
+    ``methods`` and ``paths`` (exact, or a prefix ending in ``*``; see :mod:`exitway.names.request`) narrow it to such requests; empty: to all.
+    """
 
     hosts: tuple[Host, ...]
     cidrs: tuple[Network, ...]
     ports: tuple[Port, ...]
+    methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Permission:
-    """A verdict on one destination and port, and the rule that caused it."""
+    """A verdict on one destination and port, or on some requests to it, and the rule that caused it."""
 
     verdict: Verdict
     port: Port
     because: Key
+    methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether it speaks of all requests."""
+        return not self.methods and not self.paths
+
+    @cached_property
+    def terms(self) -> tuple[Verdict, bool, tuple[str, ...], tuple[str, ...]]:
+        """All but the rule's name."""
+        return self.verdict, self.port.originate_tls, self.methods, self.paths
+
+    def speaks_of(self, method: str, path: str) -> bool:
+        """Whether it is a verdict on such a request."""
+        return (not self.methods or method in self.methods) and self.has_path(path)
+
+    def has_path(self, path: str) -> bool:
+        """Whether it is a verdict on some requests for this path."""
+        return not self.paths or any(path_matches(pattern, path) for pattern in self.paths)
 
 
-Permissions = Mapping[tuple[int, Sort], Permission]
-"""What holds for one destination, by port number and by what the proxy sees on the wire."""
+class Permissions(dict[tuple[int, Sort], tuple[Permission, ...]]):
+    """What holds for one destination, by port number and by what the proxy sees on the wire. Never changed once it is made.
+
+    DENY comes before ALLOW. One that speaks of all requests stands alone with its verdict, and a DENY of that sort all alone.
+    """
+
+    @cached_property
+    def terms(self) -> tuple[object, ...]:
+        """All but the rules' names: equal where the same holds. Worked out once for a rule, not once for a change."""
+        return tuple([(at, tuple([one.terms for one in said])) for at, said in sorted(self.items())])
 
 
 @dataclass(frozen=True)
@@ -60,8 +93,11 @@ class Intent:
     @cached_property
     def permissions(self) -> tuple[tuple[Target, Permissions], ...]:
         """What each target's destinations are permitted or denied by this rule alone. Worked out once for a rule, not once for a change."""
-        verdict = Verdict.ALLOW if self.action is Action.ALLOW else Verdict.DENY
         return tuple(
-            (target, {(port.number, port.sort): Permission(verdict, port, self.key) for port in target.ports})
+            (target, Permissions({(port.number, port.sort): (self._permission(target, port),) for port in target.ports}))
             for target in self.to
         )
+
+    def _permission(self, target: Target, port: Port) -> Permission:
+        verdict = Verdict.ALLOW if self.action is Action.ALLOW else Verdict.DENY
+        return Permission(verdict, port, self.key, target.methods, target.paths)
