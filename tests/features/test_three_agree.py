@@ -15,7 +15,7 @@ from exitway.policy.compile import compile_policy
 from exitway.policy.decide import decide
 from exitway.resources import kinds
 from tests.features.conftest import eventually
-from tests.intents import ADDRESSES, DOTTED, LABELS, NAMES, NETWORKS, NUMBERS
+from tests.intents import ADDRESSES, DOTTED, LABELS, METHODS, NAMES, NETWORKS, NUMBERS, SOME_REQUESTS, TARGETS
 
 pytestmark = pytest.mark.lab
 
@@ -23,7 +23,7 @@ CALLER = """
 import json, socket, ssl, sys
 for line in sys.stdin:
     dialled = []
-    for sort, name, address, port in json.loads(line):
+    for sort, name, address, port, method, path, headers in json.loads(line):
         address = address or socket.getaddrinfo(name, port)[0][4][0]
         dialled.append(address)
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -35,7 +35,7 @@ for line in sys.stdin:
                     context = ssl._create_unverified_context()
                     context.wrap_socket(connection, server_hostname=name)
                 elif sort == "http":
-                    connection.sendall(f"GET / HTTP/1.1\\r\\nHost: {name}\\r\\nConnection: close\\r\\n\\r\\n".encode())
+                    connection.sendall(f"{method} {path} HTTP/1.1\\r\\nHost: {name}\\r\\nConnection: close\\r\\n{headers}\\r\\n".encode())
                 else:
                     connection.sendall(b"\\x00\\x01\\x02 neither TLS nor HTTP")
                 while connection.recv(4096):
@@ -49,10 +49,15 @@ RULE = st.builds(
     lambda to, action: {"action": action, "to": [to]},
     st.one_of(
         st.builds(
-            lambda hosts, number, protocol: {"hosts": hosts, "ports": [{"number": number, "protocol": protocol}]},
+            lambda hosts, number, protocol, requests: {
+                "hosts": hosts,
+                "ports": [{"number": number, "protocol": protocol}],
+                **({name: words for name, words in requests.items() if words} if protocol == "HTTP" else {}),
+            },
             st.lists(DOTTED, min_size=1, max_size=3, unique=True),
             NUMBERS,
-            st.sampled_from(["HTTP", "TLS", "TCP"]),
+            st.sampled_from(["HTTP", "HTTP", "TLS", "TCP"]),
+            SOME_REQUESTS,
         ),
         st.builds(
             lambda cidrs, number: {"cidrs": cidrs, "ports": [{"number": number, "protocol": "TCP"}]},
@@ -64,10 +69,18 @@ RULE = st.builds(
 )
 CALLS = st.lists(
     # without an address the name's own is dialled
-    st.tuples(st.sampled_from(["http", "tls", "tcp"]), NAMES, st.just("") | ADDRESSES, NUMBERS),
+    st.tuples(
+        st.sampled_from(["http", "http", "tls", "tcp"]),
+        NAMES,
+        st.just("") | ADDRESSES,
+        NUMBERS,
+        METHODS,
+        TARGETS,
+        st.sampled_from(["", "", "", "X-HTTP-Method-Override: PUT\r\n"]),
+    ),
     min_size=4,
     max_size=10,
-    unique=True,
+    unique_by=lambda call: call[:4],
 )
 EVERY_NAME = [".".join(labels) for count in (1, 2, 3) for labels in itertools.product(LABELS, repeat=count)]
 
@@ -94,9 +107,10 @@ def hold_equal(server, caller):
         caller.stdin.flush()
         addresses = json.loads(caller.stdout.readline())
         seen = eventually(lambda: lines_of(log, start, len(calls)))
-        for (sort, name, chosen, port), address in zip(calls, addresses, strict=True):
-            said = "" if sort == "tcp" else name
-            expected = decide(policy, Call(Sort(sort), port, said, address, asked="" if chosen else name))
+        for (sort, name, chosen, port, method, path, headers), address in zip(calls, addresses, strict=True):
+            said, asked = "" if sort == "tcp" else name, "" if chosen else name
+            request = {"method": method, "path": path, "overridden": bool(headers)}
+            expected = decide(policy, Call(Sort(sort), port, said, address, asked=asked, **request))
             entry = next(entry for entry in seen if is_of(entry, sort, name, address, port))
             assert done(entry) == expected.allowed, (expected, entry)
 

@@ -14,12 +14,15 @@ POLICY = compile_policy(RULES, Workload("shop", "w"), datetime(2027, 1, 1, tzinf
 OBSERVED = {"w1": Observed("shop/w", POLICY, {"240.240.0.9": "mail.example"}.get, lambda *_: None)}
 
 
-def line(seconds="01", **fields):
+def line(seconds="01", method="GET", path="/", **fields):
     entry = {
         "authority": None, "chain": "http", "decision": None, "destination": "240.240.0.2:80", "details": "via_upstream", "failure": None,
         "flags": "-", "protocol": None, "sni": None, "status": 200, "workload": "w1",
     }  # fmt: skip
-    return json.dumps(entry | fields | {"z": f"2027-01-01T00:00:{seconds}.000Z"}, separators=(",", ":")).encode()
+    return json.dumps(
+        entry | fields | {"z": {"at": f"2027-01-01T00:00:{seconds}.000Z", "method": method, "path": path}},
+        separators=(",", ":"),
+    ).encode()
 
 
 def told(*lines):

@@ -214,7 +214,9 @@ def test_an_entry_is_judged(entry, faults):
 
 
 def test_methods_and_paths_narrow_a_target():
-    entry = to("a.example", "80/GRPC", methods=["POST", "M-SEARCH", "POST"], paths=["/v1/*", "/a%20b", "/", "/*", "/v1/x*"])
+    entry = to(
+        "a.example", "80/GRPC", methods=["POST", "M-SEARCH", "POST"], paths=["/v1/*", "/a%20b", "/", "/*", "/v1/x*"]
+    )
     (target,) = read(exitway(entry)).intents[0].to
     assert (target.methods, target.paths) == (("M-SEARCH", "POST"), ("/", "/*", "/a%20b", "/v1/*", "/v1/x*"))
 

@@ -1,7 +1,7 @@
 """What Envoy writes of each request and connection: one JSON line.
 
-The keys are sorted, and ``z`` (the time) is the last: two lines that differ only in time have an equal beginning, so a reader can pass over
-what it has seen without parsing it (``flows/access_log.py``).
+The keys are sorted, and ``z`` (what differs between two uses of one destination) is the last: two such lines have an equal beginning, so a
+reader can pass over what it has seen without parsing it (``flows/access_log.py``). The path is without its query, which may hold secrets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ FIELDS = {
     "sni": "%REQUESTED_SERVER_NAME%",
     "status": "%RESPONSE_CODE%",
     "workload": "%METADATA(LISTENER:exitway:id)%",
-    "z": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
+    "z": {
+        "at": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
+        "method": "%REQ(:METHOD)%",
+        "path": "%PATH(NQ:PATH)%",
+    },
 }
 
 

@@ -134,8 +134,8 @@ def _text(matcher: Json, value: str) -> bool:
     if "safe_regex" in matcher:
         return re.fullmatch(matcher["safe_regex"]["regex"], value) is not None
     if "prefix" in matcher:
-        return value.startswith(matcher["prefix"])
-    return value == matcher.get("exact", matcher.get("path"))
+        return value.startswith(str(matcher["prefix"]))
+    return bool(value == matcher.get("exact", matcher.get("path")))
 
 
 def _most_specific(name: str, domains: Iterable[str] | Mapping[str, object]) -> str | None:

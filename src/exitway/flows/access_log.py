@@ -17,6 +17,9 @@ from exitway.policy.policy import Policy
 MOST_REMEMBERED = 10_000
 """Allowed destinations whose first use is remembered. When there are more, all are forgotten and told once again."""
 
+LONGEST_REQUEST = 200
+"""Characters of a denied request's method and path that are told."""
+
 _TIME_KEY = b',"z":'
 
 
@@ -73,7 +76,7 @@ class AccessLogReader:
         refusal = observed.refusal(call.name or asked, call.port) if _unresolved(entry) else None
         decision = _decision(entry, decide(observed.policy, call), refusal)
         return Flow(
-            time=entry["z"],
+            time=entry["z"]["at"],
             workload=observed.workload,
             name=call.name or asked,
             address=address,
@@ -86,10 +89,17 @@ class AccessLogReader:
 
 def _call(entry: Mapping[str, Any], address: str, port: int, asked: str) -> Call:
     if entry["chain"] == matcher.HTTP:
-        return Call(Sort.HTTP, port, name=authority_name(entry.get("authority") or ""), address=address)
+        name, (method, path) = authority_name(entry.get("authority") or ""), _request(entry)
+        # whether there was such a header no line says; where it matters, the answer does
+        overridden = _said(entry).endswith(f"={Reason.METHOD}")
+        return Call(Sort.HTTP, port, name, address, method=method, path=path, overridden=overridden)
     if entry.get("sni") or entry["chain"] == matcher.TLS:
         return Call(Sort.TLS, port, name=(entry.get("sni") or "").lower(), address=address, asked=asked)
     return Call(Sort.TCP, port, address=address, asked=asked)
+
+
+def _request(entry: Mapping[str, Any]) -> tuple[str, str]:
+    return entry["z"].get("method") or "", entry["z"].get("path") or ""
 
 
 def _unresolved(entry: Mapping[str, Any]) -> bool:
@@ -111,12 +121,17 @@ def _decision(entry: Mapping[str, Any], decided: Decision, refusal: Reason | Non
     return Decision(done, Reason.RULE if done is Verdict.ALLOW else reason)
 
 
+def _said(entry: Mapping[str, Any]) -> str:
+    """What the proxy itself answered. An answer from outside has no say in it."""
+    return (entry.get("details") != "via_upstream" and entry.get("decision")) or ""
+
+
 def _done(entry: Mapping[str, Any], details: str) -> tuple[Verdict, Reason]:
-    """The verdict that was carried out, and for a denial the reason that was given. An answer from outside has no say in it."""
+    """The verdict that was carried out, and for a denial the reason that was given."""
     if entry["chain"] != matcher.HTTP:
         return (Verdict.DENY if entry["chain"] == matcher.DENY else Verdict.ALLOW), Reason.NO_RULE
-    word, _, rest = ((details != "via_upstream" and entry.get("decision")) or "").partition("; ")
-    if word == Verdict.DENY or (entry.get("status") == 400 and details != "via_upstream"):
+    word, _, rest = _said(entry).partition("; ")
+    if word == Verdict.DENY or (entry.get("status") in (400, 404) and details != "via_upstream"):
         given = rest.removeprefix("reason=")
         return Verdict.DENY, Reason(given) if given in _REASONS else Reason.NO_RULE
     return Verdict.ALLOW, Reason.RULE
@@ -130,8 +145,10 @@ def _protocol(entry: Mapping[str, Any], sort: Sort) -> str:
 
 
 def _detail(entry: Mapping[str, Any], decision: Decision) -> str:
-    """Why an allowed call failed, or what was wrong with a request that never reached a rule."""
+    """Why an allowed call failed, what was wrong with a request that never reached a rule, or what request was denied."""
     flags = entry.get("flags") or "-"
+    if entry["chain"] == matcher.HTTP and not decision.allowed and flags in ("-", "NR"):
+        return " ".join(filter(None, _request(entry)))[:LONGEST_REQUEST]
     if flags in ("-", "NR") or (
         not decision.allowed and decision.reason is not Reason.ADDRESS and entry.get("status") != 400
     ):

@@ -1,13 +1,13 @@
-"""What of an HTTP request a rule may speak of: its method, and its path.
+r"""What of an HTTP request a rule may speak of: its method, and its path.
 
 Servers do not agree on what a path means: they decode it once or twice, drop dot segments, empty segments and parameters, before or after
 they choose what to do. So where rules speak of paths, only those may leave that every server reads alike: the plain ones.
 
     plain       /  /v1/users  /v1/users/  /a%20b  /caf%C3%A9  /u/me@a.example
-    not plain   //  /v1/../x  /v1/%2e%2e/x  /v1/%2Fx  /a\\b  /a;b=1/c  /%61  /a%2525  /caf%c3%a9  /%C0%AE  *
+    not plain   //  /v1/../x  /v1/%2e%2e/x  /v1/%2Fx  /a\b  /a;b=1/c  /%61  /a%2525  /caf%c3%a9  /%C0%AE  *
 
 In the terms of RFC 3986: an absolute path, normalised (section 6.2.2), without ``;``, of segments none of which is empty but the last, in
-which only UTF-8 is percent-encoded, and no delimiter, ``%``, ``\\`` or control character. Case matters.
+which only UTF-8 is percent-encoded, and no delimiter, ``%``, ``\`` or control character. Case matters.
 """
 
 from __future__ import annotations

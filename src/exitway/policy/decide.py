@@ -76,7 +76,7 @@ def _nearest(said: Permissions, call: Call) -> Decision:
     """Another protocol, or another port, is no help where a rule denies just that to what is spoken here."""
     denied = {port for (port, sort), (first, *_) in said.items() if sort is call.sort and _denies_all(first)}
     allowed = {
-        port: known[-1].because
+        port: _first([one for one in known if one.verdict is Verdict.ALLOW])
         for (port, _), known in sorted(said.items(), reverse=True)
         if known[-1].verdict is Verdict.ALLOW and port not in denied
     }

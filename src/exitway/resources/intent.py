@@ -94,7 +94,10 @@ class Intent:
     def permissions(self) -> tuple[tuple[Target, Permissions], ...]:
         """What each target's destinations are permitted or denied by this rule alone. Worked out once for a rule, not once for a change."""
         return tuple(
-            (target, Permissions({(port.number, port.sort): (self._permission(target, port),) for port in target.ports}))
+            (
+                target,
+                Permissions({(port.number, port.sort): (self._permission(target, port),) for port in target.ports}),
+            )
             for target in self.to
         )
 
