@@ -122,7 +122,7 @@ def _matches(match: Json, call: Call) -> bool:
 
 def _header(matcher: Json, value: str | None) -> bool:
     found = value is not None and ("present_match" in matcher or _text(matcher["string_match"], value))
-    return found != matcher.get("invert_match", False)
+    return found != bool(matcher.get("invert_match"))
 
 
 def _state(matcher: Json, call: Call) -> bool:
