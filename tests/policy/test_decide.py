@@ -113,7 +113,10 @@ def test_what_a_policy_decides(sort, name, port, verdict, reason, because):
     ],
 )
 def test_what_a_policy_decides_about_a_request(name, port, method, path, overridden, reason, because):
-    decision = decide(compile_policy(RULES, CHECKOUT, NOW), Call(Sort.HTTP, port, name, method=method, path=path, overridden=overridden))
+    decision = decide(
+        compile_policy(RULES, CHECKOUT, NOW),
+        Call(Sort.HTTP, port, name, method=method, path=path, overridden=overridden),
+    )
     assert (decision.reason, decision.because.name if decision.because else None) == (reason, because)
     assert decision.allowed == (reason is Reason.RULE)
 

@@ -14,6 +14,7 @@ from exitway.names.call import Sort, Verdict
 from exitway.names.guard import Excepted, is_private
 from exitway.names.host import LOCAL_HOST, Host
 from exitway.policy.policy import Policy
+from exitway.resources.intent import Permissions
 from exitway.resources.problem import Problem, Problems
 from exitway.server.names import Names
 
@@ -49,17 +50,17 @@ class Guard:
 
 def _exceptions(policy: Policy) -> set[Excepted]:
     return {
-        (network, port, permission.verdict is Verdict.ALLOW)
+        (network, port, said[0].verdict is Verdict.ALLOW)
         for network, permissions in policy.networks.items()
         if is_private(network)
-        for (port, sort), permission in permissions.items()
+        for (port, sort), said in permissions.items()
         if sort is Sort.TCP
     }
 
 
 def _local_ports(policy: Policy) -> set[int]:
-    permissions = policy.hosts.get(Host(LOCAL_HOST), {})
-    return {port for (port, _), permission in permissions.items() if permission.verdict is Verdict.ALLOW}
+    permissions = policy.hosts.get(Host(LOCAL_HOST), Permissions())
+    return {port for (port, _), said in permissions.items() if said[-1].verdict is Verdict.ALLOW}
 
 
 def _nft(text: str) -> None:
