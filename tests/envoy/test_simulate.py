@@ -25,7 +25,7 @@ from tests.intents import CALLS, NAMES, NUMBERS, intent, intents
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 WORKLOAD = Workload("shop", "checkout")
-PROXY = Proxy("127.0.0.1:5300", "/dev/null")
+PROXY = Proxy("127.0.0.1:5300", 7, "/dev/null")
 
 
 def snapshot_of(policy, pinned=MappingProxyType({})):

@@ -124,3 +124,54 @@ def test_of_many_owners_the_first_are_named():
         "[egress-rule/shop/r000 egress-rule/shop/r001 egress-rule/shop/r002 egress-rule/shop/r003 egress-rule/shop/r004 and 95 more]"
         in problem.message
     )
+
+
+def verified(host, file="", port="443/HTTP", **fields):
+    return exitway(to(host, port, originateTLS=True, **({"caFile": file} if file else {})), **fields)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "agree"),
+    [
+        (verified("a.example", "/one"), verified("a.example", "/one"), True),
+        (verified("a.example", "/one"), verified("a.example", "/two"), False),
+        (verified("a.example"), verified("a.example", "/two"), False),
+        (istio("a.example", "443/https"), verified("a.example", "/two"), False),
+        (verified("*.example", "/one"), verified("a.example", "/two"), False),
+        (verified("a.b.example", "/one"), verified("*.example", "/two"), False),
+        (verified("*.b.example", "/one"), verified("*.example", "/two"), False),
+        (verified("*.b.example", "/one"), verified("*.a.example", "/two"), True),
+        (verified("*.b.example", "/one"), verified("b.example", "/two"), True),
+        (verified("a.example", "/one"), verified("a.example", "/two", "8443/HTTP"), True),
+        (verified("a.example", "/one"), exitway(to("a.example", "443/HTTP")), True),
+        (verified("a.example", "/one"), verified("a.example", "/two", namespace="billing"), True),
+        (verified("a.example", "/one"), verified("a.example", "/two", namespace=SYSTEM_NAMESPACE), False),
+        (
+            verified("a.example", "/one", workloadSelector={"matchLabels": {"app": "one", "tier": "x"}}),
+            verified("a.example", "/two", workloadSelector={"matchLabels": {"app": "two"}}),
+            True,
+        ),
+        (
+            verified("a.example", "/one", workloadSelector={"matchLabels": {"app": "one"}}),
+            verified("a.example", "/two", workloadSelector={"matchLabels": {"tier": "x"}}),
+            False,
+        ),
+    ],
+)
+def test_two_rules_verify_a_server_alike(first, second, agree):
+    for one, other in ((first, second), (second, first)):
+        said = added_one_by_one(one | {"metadata": one["metadata"] | {"name": "one"}}, other)
+        assert [code for code, _, _ in said[1]] == ([] if agree else ["EXW0403"])
+
+
+def test_a_rule_does_not_contradict_its_former_self_and_may_contradict_itself():
+    former, later = read(verified("a.example", "/one")), read(verified("a.example", "/two"))
+    registry = Registry().changed([former], revision=1)
+    assert not conflicts(registry, later)
+    assert not conflicts(registry.changed([later], revision=2), later)
+    targets = [to("a.example", "443/HTTP", originateTLS=True, caFile=file) for file in ("/one", "/two")]
+    torn = read(exitway(*targets))
+    message = "servers of a.example at port 443 are verified by /one, and in egress-rule/shop/rule by /two"
+    assert message in [problem.message for problem in conflicts(registry.changed([torn], revision=2), torn)]
+    gone = registry.changed(deleted=[former.key], revision=2)
+    assert not conflicts(gone, read(verified("a.example", "/two", name="other")))

@@ -1,5 +1,6 @@
 """The v1 kind: what is accepted, what is refused and why, and what it means."""
 
+import json
 from datetime import UTC, datetime
 from ipaddress import ip_network
 
@@ -24,6 +25,7 @@ def test_a_rule_means_one_intent():
         to("10.20.0.0/16", "5432/TCP"),
         to("2001:db8::/32", "5432/TCP"),
         to("api.github.com", "443/HTTP", originateTLS=True, direct=False),
+        to("api.internal.example", "443/GRPC", originateTLS=True, caFile="/etc/ca.pem"),
         workloadSelector={"matchLabels": {"tier": "a", "app": "checkout"}},
         action="DENY",
         expires="2027-01-31T02:00:00+02:00",
@@ -42,6 +44,11 @@ def test_a_rule_means_one_intent():
                 Target((), (ip_network("10.20.0.0/16"),), (port("5432/TCP"),)),
                 Target((), (ip_network("2001:db8::/32"),), (port("5432/TCP"),)),
                 Target((Host("api.github.com"),), (), (Port(443, Protocol.HTTP, originate_tls=True),)),
+                Target(
+                    (Host("api.internal.example"),),
+                    (),
+                    (Port(443, Protocol.GRPC, originate_tls=True, ca_file="/etc/ca.pem"),),
+                ),
             ),
             Selector((("app", "checkout"), ("tier", "a"))),
             Action.ALLOW,
@@ -183,6 +190,21 @@ def test_what_is_not_a_network_is_refused(cidr, code, hint):
         (
             to("a.example", "443/TLS", originateTLS=True),
             [("EXW0309", "spec.to[0].ports[0].protocol", "originateTLS needs HTTP, not TLS")],
+        ),
+        (
+            to("a.example", "443/HTTP", caFile="/etc/ca.pem"),
+            [("EXW0323", "spec.to[0].caFile", "caFile means nothing without originateTLS: true")],
+        ),
+        *(
+            (
+                to("a.example", "443/HTTP", originateTLS=True, caFile=file),
+                [("EXW0324", "spec.to[0].caFile", f"{json.dumps(file)} is not an absolute path")],
+            )
+            for file in ("", "ca.pem", "./ca.pem", "/etc/ca.pem\n")
+        ),
+        (
+            to("a.example", "443/HTTP", originateTLS=True, caFile=1),
+            [("EXW0104", "spec.to[0].caFile", "spec.to[0].caFile must be a string, not a whole number")],
         ),
         (
             to("a.example", "80/HTTP", direct=True),

@@ -1,4 +1,6 @@
-"""From the objects of a request to the changes of one commit. Pure: every way to say no is found here, before anything is written.
+"""From the objects of a request to the changes of one commit: every way to say no is found here, before anything is written.
+
+Nothing is read but the files of certificate authorities that rules name.
 
     create    none of them may exist
     apply     makes it or changes it
@@ -14,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+from exitway.api.authorities import authority_faults
 from exitway.api.status import Cause, Refusal, bad_request, invalid
 from exitway.names.key import Key
 from exitway.resources.conflicts import conflicts
@@ -81,7 +84,8 @@ def _admitted(registry: Registry, wires: Sequence[Json]) -> list[Resource]:
     read_ones, causes = dict[int, Resource](), list[Cause]()
     for index, wire in enumerate(wires):
         try:
-            read_ones[index] = read(_written(wire))
+            read_ones[index] = resource = read(_written(wire))
+            causes += [Cause(problem, index) for problem in authority_faults(resource.intents)]
         except Problems as problems:
             causes += [Cause(problem, index) for problem in problems.problems]
     causes += _twice([(index, resource.key) for index, resource in read_ones.items()])

@@ -33,8 +33,8 @@ def steering(policy: Policy, pinned: Pinned) -> Steering:
     tcp = (
         (network, port)
         for network, permissions in policy.networks.items()
-        for (port, sort), permission in permissions.items()
-        if sort is Sort.TCP and permission.verdict is Verdict.ALLOW
+        for (port, sort), said in permissions.items()
+        if sort is Sort.TCP and said[0].verdict is Verdict.ALLOW
     )
     named = {
         (ip_network(address), port)

@@ -59,13 +59,7 @@ def clusters(resolver: str, authorities: str, mark: int) -> list[Json]:
             mark,
             {"use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": {}}},
         ),
-        _forward_proxy(
-            BY_NAME_OVER_TLS,
-            resolver,
-            mark,
-            {"auto_config": {"http_protocol_options": {}, "http2_protocol_options": {}}},
-        )
-        | {"transport_socket": _verified_tls(authorities)},
+        _over_tls(BY_NAME_OVER_TLS, resolver, mark, {"filename": authorities}),
         {
             "name": BY_ADDRESS,
             "type": "ORIGINAL_DST",
@@ -79,6 +73,21 @@ def clusters(resolver: str, authorities: str, mark: int) -> list[Json]:
 
 _UNBROKEN = {"thresholds": [dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), 1_000_000)]}
 """Envoy allows 1,024 of each to a cluster by default; ours are for all destinations together."""
+
+
+def verified_by(authorities: str) -> str:
+    """The name of the cluster for servers that certain authorities vouch for; ``authorities``: their id. Empty: those of the system."""
+    return f"{BY_NAME_OVER_TLS}/{authorities}" if authorities else BY_NAME_OVER_TLS
+
+
+def verifying(authorities: str, certificates: str, resolver: str, mark: int) -> Json:
+    """That cluster. It exists while a rule uses it. ``certificates``: PEM; the rest as in :func:`clusters`."""
+    return _over_tls(verified_by(authorities), resolver, mark, {"inline_string": certificates})
+
+
+def _over_tls(name: str, resolver: str, mark: int, trusted: Json) -> Json:
+    protocol: Json = {"auto_config": {"http_protocol_options": {}, "http2_protocol_options": {}}}
+    return _forward_proxy(name, resolver, mark, protocol) | {"transport_socket": _verified_tls(trusted)}
 
 
 def _forward_proxy(name: str, resolver: str, mark: int, protocol: Json) -> Json:
@@ -108,13 +117,13 @@ _SO_MARK = {"description": "guarded by the kernel", "level": 1, "name": 36, "sta
 """SOL_SOCKET, SO_MARK (socket(7))."""
 
 
-def _verified_tls(authorities: str) -> Json:
+def _verified_tls(trusted: Json) -> Json:
     return extension(
         "envoy.transport_sockets.tls",
         "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
         common_tls_context={
             "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
-            "validation_context": {"trusted_ca": {"filename": authorities}},
+            "validation_context": {"trusted_ca": trusted},
         },
     )
 

@@ -37,9 +37,10 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """What all listeners of one proxy share. ``resolver``: our own, ``address:port``."""
+    """What all listeners of one proxy share. ``resolver`` and ``mark`` as in :func:`exitway.envoy.cluster.clusters`."""
 
     resolver: str
+    mark: int
     access_log: str
     denied_status: int = 404
 

@@ -8,7 +8,7 @@ client writes into a request has a part in it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from exitway.envoy.request import OF_DOUBTFUL_PATH, UNDOUBTED_METHOD, matches
 from exitway.envoy.wire import header, text
 from exitway.names.call import Reason, Sort, Verdict
 from exitway.names.host import Host
+from exitway.names.port import Port
 from exitway.policy.policy import Policy
 from exitway.resources.intent import Permission, Permissions
 
@@ -29,17 +30,17 @@ class Answer(StrEnum):
     """What becomes of a request."""
 
     ALLOW = "allow"
-    ALLOW_OVER_TLS = "allow-over-tls"
     DENIED = "denied"
     OTHER_PROTOCOL = "other-protocol"
 
 
 class Right(NamedTuple):
-    """What holds for some requests, or (with no methods and no paths) for all."""
+    """What holds for some requests, or (with no methods and no paths) for all. ``cluster``: where they go, if they are allowed."""
 
     answer: Answer
     methods: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    cluster: str = ""
 
     @property
     def is_whole(self) -> bool:
@@ -47,21 +48,32 @@ class Right(NamedTuple):
         return not self.methods and not self.paths
 
     def __str__(self) -> str:
-        return " ".join((self.answer, *self.methods, *self.paths))
+        return " ".join(filter(None, (self.answer, self.cluster, *self.methods, *self.paths)))
 
 
 _Rights = tuple[tuple[int, tuple[Right, ...]], ...]
 """What the names of a virtual host have in common: for each port number that a rule speaks of, rights in their order."""
 
 
-def route_configuration(name: str, policy: Policy, namespace: str, denied_status: int) -> Json:
-    """The names of a policy, for HTTP. Equal policies give equal JSON."""
+ClusterFor = Callable[[Port], str]
+"""The cluster for allowed requests to a port. Where TLS is originated it is another one than ``BY_NAME``."""
+
+
+def usual_cluster(port: Port) -> str:
+    """The cluster for a port without certificate authorities of its own."""
+    return BY_NAME_OVER_TLS if port.originate_tls else BY_NAME
+
+
+def route_configuration(
+    name: str, policy: Policy, namespace: str, denied_status: int, cluster_for: ClusterFor = usual_cluster
+) -> Json:
+    """The names of a policy, for HTTP. Equal policies give equal JSON. ``cluster_for`` is asked once for what is equal."""
     groups: defaultdict[_Rights, list[str]] = defaultdict(list)
     known: dict[object, _Rights] = {}
     for host, permissions in policy.hosts.items():
         terms = permissions.terms
         if terms not in known:
-            known[terms] = _rights(permissions)
+            known[terms] = _rights(permissions, cluster_for)
         groups[known[terms]].append(str(host))
     if Host("", wildcard=True) not in policy.hosts:
         groups[()].append("*")
@@ -84,26 +96,26 @@ def _name(rights: _Rights) -> str:
     return ";".join(f"{port}:{right}" for port, ones in rights for right in ones) or "none"
 
 
-def _rights(permissions: Permissions) -> _Rights:
+def _rights(permissions: Permissions, cluster_for: ClusterFor) -> _Rights:
     rights: dict[int, tuple[Right, ...]] = {}
     for (port, sort), said in sorted(permissions.items()):
         if sort is Sort.HTTP:
-            rights[port] = tuple(map(_right, said))
+            rights[port] = tuple(_right(permission, cluster_for) for permission in said)
         elif said[-1].verdict is Verdict.ALLOW and not _has_answer_for_all(rights.get(port, ())):
             rights[port] = (*rights.get(port, ()), Right(Answer.OTHER_PROTOCOL))
     return tuple(sorted(rights.items()))
 
 
-def _right(permission: Permission) -> Right:
-    answer = Answer.ALLOW_OVER_TLS if permission.port.originate_tls else Answer.ALLOW
+def _right(permission: Permission, cluster_for: ClusterFor) -> Right:
+    requests = permission.methods, permission.paths
     if permission.verdict is Verdict.DENY:
-        answer = Answer.DENIED
-    return Right(answer, permission.methods, permission.paths)
+        return Right(Answer.DENIED, *requests)
+    return Right(Answer.ALLOW, *requests, cluster_for(permission.port))
 
 
 def _has_answer_for_all(rights: tuple[Right, ...]) -> bool:
     """Whether no request falls through: one of them is for all, or allows some, and then the others are refused for their method or path."""
-    return any(right.is_whole or right.answer in _CLUSTERS for right in rights)
+    return any(right.is_whole or right.cluster for right in rights)
 
 
 def _routes(rights: _Rights, namespace: str, denied_status: int) -> Iterator[Json]:
@@ -115,23 +127,22 @@ def _routes(rights: _Rights, namespace: str, denied_status: int) -> Iterator[Jso
                 yield {"match": match | state} | refusal(answer, namespace, denied_status)
             else:
                 # a site that says so itself is not to be mistaken for us
-                route = {"route": _forward(answer, port), "response_headers_to_remove": [DECISION]}
+                route = {"route": _forward(answer.cluster, port), "response_headers_to_remove": [DECISION]}
                 yield {"match": match | state} | route
     allowed = [port for port, ones in rights if ones[-1].answer is not Answer.DENIED]
     reason = Reason.PORT if allowed else Reason.NO_RULE
     yield {"match": {"prefix": "/"}} | refusal(reason, namespace, denied_status, ports=allowed)
 
 
-def _answers(rights: tuple[Right, ...]) -> Iterator[tuple[Json, Answer | Reason]]:
-    """What to do with a request at one port, in the order of :func:`exitway.policy.decide.decide`: matches, each with its answer."""
+def _answers(rights: tuple[Right, ...]) -> Iterator[tuple[Json, Right | Reason]]:
+    """What to do with a request at one port, in the order of :func:`exitway.policy.decide.decide`: matches, each with what allows or denies it."""
     if any(right.paths for right in rights):
         yield OF_DOUBTFUL_PATH, Reason.PATH
     sure = UNDOUBTED_METHOD if any(right.methods for right in rights) else []
     for right in rights:
-        allows = right.answer in _CLUSTERS
-        for match in matches(right.methods, right.paths, sure if allows else []):
-            yield match, right.answer if allows else _REASONS[right.answer]
-    allowing = [right for right in rights if right.answer in _CLUSTERS]
+        for match in matches(right.methods, right.paths, sure if right.cluster else []):
+            yield match, right if right.cluster else _REASONS[right.answer]
+    allowing = [right for right in rights if right.cluster]
     if sure:
         for paths in dict.fromkeys(right.paths for right in allowing):
             yield from ((match, Reason.METHOD) for match in matches((), paths))
@@ -139,14 +150,13 @@ def _answers(rights: tuple[Right, ...]) -> Iterator[tuple[Json, Answer | Reason]
         yield {"prefix": "/"}, Reason.PATH
 
 
-def _forward(answer: Answer, port: int) -> Json:
+def _forward(cluster: str, port: int) -> Json:
     """The listener has taken the port off the authority, so that none but the dialled one can count; where it belongs there, it is put back."""
-    route = {"cluster": _CLUSTERS[answer], "timeout": "0s"}
-    usual = 443 if answer is Answer.ALLOW_OVER_TLS else 80
+    route = {"cluster": cluster, "timeout": "0s"}
+    usual = 80 if cluster == BY_NAME else 443
     return route if port == usual else route | {"host_rewrite": "%REQ(:AUTHORITY)%:%DOWNSTREAM_LOCAL_PORT%"}
 
 
-_CLUSTERS = {Answer.ALLOW: BY_NAME, Answer.ALLOW_OVER_TLS: BY_NAME_OVER_TLS}
 _REASONS = {Answer.DENIED: Reason.DENIED, Answer.OTHER_PROTOCOL: Reason.PROTOCOL}
 _SENTENCES = {
     Reason.NO_RULE: "no egress rule allows this destination",

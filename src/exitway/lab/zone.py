@@ -26,6 +26,12 @@ HTTPBIN = ("httpbin.org", "www.httpbin.org")
 
 UNTRUSTED = "untrusted.lab.test"
 """Its certificate is signed by nobody."""
+WRONG_NAME = "wrong-name.lab.test"
+"""Its certificate is that of the other names."""
+EXPIRED = "expired.lab.test"
+"""Its certificate was good until yesterday."""
+OLD_TLS = "old-tls.lab.test"
+"""It speaks no newer TLS than 1.1."""
 
 _SERVED = (
     *HTTPBIN,
@@ -36,6 +42,9 @@ _SERVED = (
     "c.lab.test",
     "wild.lab.test",
     UNTRUSTED,
+    WRONG_NAME,
+    EXPIRED,
+    OLD_TLS,
 )
 
 Addresses = Mapping[str, tuple[str, ...]]

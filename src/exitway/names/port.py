@@ -25,11 +25,15 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Port:
-    """A destination port, 1..65535, with its protocol. ``originate_tls``: the program speaks HTTP, the proxy verified TLS."""
+    """A destination port, 1..65535, with its protocol.
+
+    ``originate_tls``: the program speaks HTTP, the proxy TLS, verified by the authorities of ``ca_file`` (empty: those that the system trusts).
+    """
 
     number: int
     protocol: Protocol
     originate_tls: bool = False
+    ca_file: str = ""
 
     @property
     def sort(self) -> Sort:

@@ -19,6 +19,11 @@ class Selector:
         """Whether a workload with these labels is meant."""
         return all(labels.get(key) == value for key, value in self.match_labels)
 
+    def meets(self, other: Selector) -> bool:
+        """Whether there could be a workload that both select."""
+        mine = dict(self.match_labels)
+        return all(mine.get(key, value) == value for key, value in other.match_labels)
+
 
 @dataclass(frozen=True)
 class Workload:

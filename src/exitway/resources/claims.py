@@ -1,11 +1,16 @@
-"""What the v1alpha2 rules of one namespace have claimed: destinations, and the protocol of each port (see :mod:`.conflicts`)."""
+"""What the rules of one namespace have claimed (see :mod:`.conflicts`).
+
+v1alpha2 rules claim destinations, and the protocol of each port; all rules, who vouches for the servers that the proxy speaks TLS with.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from exitway.names.host import Host
 from exitway.names.key import Key
+from exitway.names.workload import Selector
 from exitway.resources import istio_egress_rule
 from exitway.resources.resource import Resource
 
@@ -21,6 +26,20 @@ class Claim:
     ports: tuple[PortClaim, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Voucher:
+    """The certificate authorities (``ca_file``; empty: those of the system) that one rule names for a host, at one port."""
+
+    port: int
+    ca_file: str
+    rule: Key
+    selector: Selector
+
+    def contradicts(self, other: Voucher) -> bool:
+        """Whether there could be a request of which the two say different things."""
+        return self.port == other.port and self.ca_file != other.ca_file and self.selector.meets(other.selector)
+
+
 def claim_of(resource: Resource) -> Claim | None:
     """What the resource claims; only v1alpha2 rules claim anything."""
     if resource.api_version != istio_egress_rule.API_VERSION:
@@ -28,24 +47,43 @@ def claim_of(resource: Resource) -> Claim | None:
     return Claim(istio_egress_rule.destination(resource.wire), istio_egress_rule.port_classes(resource.wire))
 
 
+def vouchers_of(resource: Resource) -> Iterator[tuple[Host, Voucher]]:
+    """Who the rule wants to vouch for which hosts, at the ports where the proxy speaks TLS."""
+    for intent in resource.intents:
+        for target in intent.to:
+            for port in target.ports:
+                if port.originate_tls:
+                    voucher = Voucher(port.number, port.ca_file, resource.key, intent.selector)
+                    yield from ((host, voucher) for host in target.hosts)
+
+
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Of each destination the owners; of each port and protocol class, how many."""
+    """Of each destination the owners; of each port and protocol class, how many; of each host the vouchers."""
 
     owners: Mapping[str, frozenset[Key]] = field(default_factory=dict)
     ports: Mapping[PortClaim, int] = field(default_factory=dict)
+    vouchers: Mapping[Host, frozenset[Voucher]] = field(default_factory=dict)
 
     def changed(self, put: Iterable[Resource], removed: Iterable[Resource]) -> Claims:
         """The claims without those of the removed resources and with those of the put ones."""
-        owners, ports = dict(self.owners), dict(self.ports)
+        owners, ports, vouchers = dict(self.owners), dict(self.ports), dict(self.vouchers)
         for resource in removed:
+            for host, voucher in vouchers_of(resource):
+                vouchers[host] = vouchers.get(host, frozenset()) - {voucher}
             if claim := claim_of(resource):
                 owners[claim.destination] -= {resource.key}
                 ports.update({port: ports[port] - 1 for port in claim.ports})
                 if not owners[claim.destination]:
                     del owners[claim.destination]
         for resource in put:
+            for host, voucher in vouchers_of(resource):
+                vouchers[host] = vouchers.get(host, frozenset()) | {voucher}
             if claim := claim_of(resource):
                 owners[claim.destination] = owners.get(claim.destination, frozenset()) | {resource.key}
                 ports.update({port: ports.get(port, 0) + 1 for port in claim.ports})
-        return Claims(owners, {port: count for port, count in ports.items() if count})
+        return Claims(
+            owners,
+            {port: count for port, count in ports.items() if count},
+            {host: ones for host, ones in vouchers.items() if ones},
+        )

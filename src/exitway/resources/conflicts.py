@@ -1,17 +1,20 @@
 """Which rules cannot stand beside each other.
 
-Only v1alpha2 rules conflict, by the rules of Istio (``pilot/pkg/model/egress_rules.go``): one destination has one rule, and one port one class
+v1alpha2 rules conflict by the rules of Istio (``pilot/pkg/model/egress_rules.go``): one destination has one rule, and one port one class
 of protocol. Istio applied them to all namespaces together, dropped the loser and told nobody; here they hold for a namespace together with
 ``exitway-system``, and who adds the rule is told.
+
+Rules of any kind conflict if they name different certificate authorities for one host and port.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from exitway.names.host import Host
 from exitway.names.key import Key
 from exitway.names.workload import SYSTEM_NAMESPACE
-from exitway.resources.claims import PortClaim, claim_of
+from exitway.resources.claims import PortClaim, claim_of, vouchers_of
 from exitway.resources.problem import Problem, quoted
 from exitway.resources.registry import Registry
 from exitway.resources.resource import Resource
@@ -22,11 +25,12 @@ _OWNERS_SHOWN = 5
 
 def conflicts(registry: Registry, resource: Resource) -> list[Problem]:
     """What speaks against the resource, given all others in the registry. It may be in there itself, also in an older form."""
+    concerned = _concerned(registry, resource.key.namespace)
+    vouchers = list(_voucher_conflicts(registry, concerned, resource))
     claim = claim_of(resource)
     if claim is None:
-        return []
-    concerned = _concerned(registry, resource.key.namespace)
-    problems = list(_destination_conflicts(registry, concerned, resource.key, claim.destination))
+        return vouchers
+    problems = vouchers + list(_destination_conflicts(registry, concerned, resource.key, claim.destination))
     for index, port in enumerate(claim.ports):
         problems += _port_conflicts(registry, concerned, resource.key, port, f"spec.ports[{index}].port")
     return problems
@@ -63,6 +67,32 @@ def _port_conflicts(
                 f"protocol {protocol} vs. protocol {other}"
             )
             yield Problem("EXW0402", message, "one port speaks one class of protocol: HTTP, Mongo or TCP", field)
+
+
+def _voucher_conflicts(registry: Registry, namespaces: tuple[str, ...], resource: Resource) -> Iterator[Problem]:
+    own = list(vouchers_of(resource))
+    current = {voucher for _, voucher in own}
+    found = {
+        (host, voucher, other)
+        for name in namespaces
+        for host, voucher in own
+        for one in _overlapping(registry.claims_in(name).vouchers, host)
+        for other in registry.claims_in(name).vouchers[one]
+        if voucher.contradicts(other) and (other.rule != resource.key or other in current)
+    }
+    for host, voucher, other in sorted(found, key=str):
+        mine, theirs = (one.ca_file or "the authorities of the system" for one in (voucher, other))
+        message = f"servers of {host} at port {voucher.port} are verified by {mine}, and in {other.rule} by {theirs}"
+        yield Problem("EXW0403", message, "put the certificates into one file, and name it in both", "spec")
+
+
+def _overlapping(hosts: Mapping[Host, object], host: Host) -> Iterator[Host]:
+    """Those of the hosts that have a name in common with this one."""
+    if host.wildcard:
+        yield from (one for one in hosts if host.covers(one) or one.covers(host))
+        return
+    wider = (Host(host.suffix[start:], wildcard=True) for start in range(1, len(host.suffix) + 1))
+    yield from (one for one in (host, *wider) if one in hosts)
 
 
 def _owners(registry: Registry, namespace: str, port: PortClaim) -> Iterator[Key]:

@@ -9,6 +9,7 @@
           methods: [GET, POST]                           # absent: all; only for HTTP, HTTP2 and GRPC, like paths
           paths: ["/v1/*"]                               # absent: all; exact, or a prefix ending in "*"
           originateTLS: false                            # true: the program speaks HTTP, the proxy verified TLS
+          caFile: /etc/exitway/ca.pem                    # absent: the authorities that the system trusts; needs originateTLS
       expires: 2027-01-31T00:00:00Z                      # RFC 3339; after that the rule is as if absent
 
 ``direct: true`` belongs to the kind, and is refused as long as nothing enforces it.
@@ -52,6 +53,7 @@ class _To(Form):
     hosts: tuple[str, ...] = ()
     cidrs: tuple[str, ...] = ()
     originateTLS: bool = False  # noqa: N815 - wire name
+    caFile: str = ""  # noqa: N815 - wire name
     direct: bool = False
     methods: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
@@ -87,7 +89,7 @@ def read(wire: Mapping[str, Any]) -> Resource:
 
 
 def _target(to: _To) -> Target:
-    ports = sorted(Port(port.number, Protocol(port.protocol), to.originateTLS) for port in to.ports)
+    ports = sorted(Port(port.number, Protocol(port.protocol), to.originateTLS, to.caFile) for port in to.ports)
     requests = tuple(sorted(set(to.methods))), tuple(sorted(set(to.paths)))
     return Target(tuple(map(Host.parse, to.hosts)), tuple(map(ip_network, to.cidrs)), tuple(ports), *requests)
 
@@ -123,11 +125,22 @@ def _to_faults(to: Mapping[str, Any], field: str, action: Any) -> Iterator[Probl
         yield from cidr_fault(cidr, f"{field}.cidrs[{index}]")
     if to.get("originateTLS") is True and action == "DENY":
         yield Problem("EXW0309", "originateTLS means nothing where nothing is let out", field=f"{field}.originateTLS")
+    if isinstance(file := to.get("caFile"), str):
+        yield from _ca_file_faults(file, to.get("originateTLS"), f"{field}.caFile")
     yield from _port_faults(to, field)
     yield from request_faults(to, field)
     if to.get("direct", False) is not False:
         message = "direct is not enforced yet, so it is refused rather than ignored"
         yield Problem("EXW0311", message, field=f"{field}.direct")
+
+
+def _ca_file_faults(file: str, originate_tls: Any, field: str) -> Iterator[Problem]:
+    """Whether there are certificates in it is asked where the rule comes in: nothing is read here."""
+    if originate_tls is False or originate_tls is None:
+        hint = "it says who vouches for the server when Exitway speaks TLS; the program's own TLS is not looked into"
+        yield Problem("EXW0323", "caFile means nothing without originateTLS: true", hint, field)
+    if not file.startswith("/") or not file.isprintable():
+        yield Problem("EXW0324", f"{quoted(file)} is not an absolute path", "such as /etc/exitway/ca.pem", field)
 
 
 def _port_faults(to: Mapping[str, Any], field: str) -> Iterator[Problem]:

@@ -55,9 +55,9 @@ class Permission:
         return not self.methods and not self.paths
 
     @cached_property
-    def terms(self) -> tuple[Verdict, bool, tuple[str, ...], tuple[str, ...]]:
+    def terms(self) -> tuple[Verdict, bool, str, tuple[str, ...], tuple[str, ...]]:
         """All but the rule's name."""
-        return self.verdict, self.port.originate_tls, self.methods, self.paths
+        return self.verdict, self.port.originate_tls, self.port.ca_file, self.methods, self.paths
 
     def speaks_of(self, method: str, path: str) -> bool:
         """Whether it is a verdict on such a request."""

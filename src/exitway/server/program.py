@@ -30,8 +30,10 @@ from exitway.names.address import Pinned
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
 from exitway.policy.policy import Policy
+from exitway.proxy.authorities import Authorities
 from exitway.resources.intent import Intent
 from exitway.resources.registry import Registry
+from exitway.server.verifiers import Used, Verifiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class _Compiled:
     routes: Resource
     matchers: tuple[Resource, Resource]
     """The parts of the two listeners that all workloads of the class have in common."""
+    authorities: Used
 
 
 class Program:
@@ -77,6 +80,7 @@ class Program:
 
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
+        self._verifiers = Verifiers(proxy)
         self._compiled: dict[str, _Compiled] = {}
         self._constant: dict[str, list[Resource]] = {}
         self._listeners: dict[str, dict[Resource, Resource]] = {}
@@ -99,12 +103,13 @@ class Program:
         resources = [compiled.routes for compiled in self._compiled.values()]
         resources += [listener for listeners in self._listeners.values() for listener in listeners.values()]
         resources += [resource for _, _, *published in self._constant.values() for resource in published]
+        resources += self._verifiers.clusters(compiled.authorities for compiled in self._compiled.values())
         return Snapshot.of(resources)
 
-    @property
-    def valid_until(self) -> datetime | None:
-        """When the next rule expires, and a new snapshot is due."""
-        return min((policy.valid_until for policy in self.policies.values() if policy.valid_until), default=None)
+    def holds(self, now: datetime) -> bool:
+        """Whether the same rules and workloads give the same snapshot still: no rule has expired, and no file that one names has changed."""
+        expired = any(policy.valid_until and policy.valid_until <= now for policy in self.policies.values())
+        return not expired and not self._verifiers.changed()
 
     def _compile(self, registry: Registry, members: Iterable[Member], now: datetime) -> dict[str, _Compiled]:
         compiled: dict[str, _Compiled] = {}
@@ -118,16 +123,18 @@ class Program:
 
     def _routes(self, name: str, policy: Policy, namespace: str) -> _Compiled:
         before = self._compiled.get(name)
-        if before is not None and before.policy == policy:
+        if before is not None and before.policy == policy and self._verifiers.hold(before.authorities):
             return before
-        routes = route_configuration(f"http/{name}", policy, namespace, self._proxy.denied_status)
+        used: dict[str, Authorities | None] = {}
+        cluster_for = self._verifiers.cluster_for(used)
+        routes = route_configuration(f"http/{name}", policy, namespace, self._proxy.denied_status, cluster_for)
         matchers = Resource.of(LISTENER, deciding(policy)), Resource.of(LISTENER, deciding_tcp(policy, {}))
         if before is not None:
             one, other = (
                 old if old.version == new.version else new for old, new in zip(before.matchers, matchers, strict=True)
             )
             matchers = one, other
-        return _Compiled(policy, Resource.of(ROUTE_CONFIGURATION, routes), matchers)
+        return _Compiled(policy, Resource.of(ROUTE_CONFIGURATION, routes), matchers, used)
 
     def _listening(self, member: Member, pinned: Pinned) -> dict[Resource, Resource]:
         """The listeners, each by the matcher in it."""

@@ -63,7 +63,7 @@ class Server:
         self._guard = Guard(wall, self._names)
         self.store = Store(settings.store)
         self.discovery = DiscoveryServer()
-        self._program = Program(Proxy(resolver, str(access_log), settings.denied_status))
+        self._program = Program(Proxy(resolver, wall.mark, str(access_log), settings.denied_status))
         self._recorder = Recorder(access_log, settings.flow_log)
         self.workloads = Workloads(
             settings.runtime_dir, self._names, changed=self.publish, refused=self._recorder.refused
@@ -83,7 +83,7 @@ class Server:
     async def _publish(self, now: datetime) -> None:
         members = [one.member for one in self.workloads.running.values()]
         compiled = (self.store.registry, members)
-        if compiled != self._compiled or (self._program.valid_until is not None and now >= self._program.valid_until):
+        if compiled != self._compiled or not self._program.holds(now):
             self._compiled = compiled
             self._program.compile(*compiled, now)
             self._published = None

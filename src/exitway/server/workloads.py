@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from exitway.api.authorities import authority_faults
 from exitway.api.status import Cause, Refusal, invalid
 from exitway.capture.netns import in_netns, pin, unpin
 from exitway.capture.nflog import RefusalLog, Refused
@@ -86,6 +87,8 @@ class Workloads:
         """
         brought = read_request(request)
         process = _process(brought.pid)
+        if faults := list(authority_faults(brought.intents)):
+            raise invalid([Cause(problem, ITSELF) for problem in faults])
         for one in brought.publications:
             _need_free(one)
         name = f"{brought.workload.name[:MOST_OF_A_NAME]}-{secrets.token_hex(4)}"
