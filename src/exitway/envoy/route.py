@@ -158,6 +158,7 @@ def _forward(cluster: str, port: int) -> Json:
 
 
 _REASONS = {Answer.DENIED: Reason.DENIED, Answer.OTHER_PROTOCOL: Reason.PROTOCOL}
+_REQUEST = "  request      %REQ(:METHOD)% %REQ(:PATH):200%\n"
 _SENTENCES = {
     Reason.NO_RULE: "no egress rule allows this destination",
     Reason.PORT: "a rule allows this destination on port {ports} only",
@@ -175,7 +176,7 @@ def refusal(reason: Reason, namespace: str, denied_status: int, ports: Iterable[
         "Denied by Exitway\n"
         f"  workload     {namespace}/%METADATA(LISTENER:exitway:workload)%\n"
         "  destination  %REQ(:AUTHORITY)%, HTTP, dialled at port %DOWNSTREAM_LOCAL_PORT%\n"
-        "  request      %REQ(:METHOD)% %REQ(:PATH):200%\n"
+        f"{_REQUEST if reason in (Reason.METHOD, Reason.PATH, Reason.DENIED) else ''}"
         f"  reason       {reason}: {why}\n"
         f"  to allow it  exitway create -f RULE.yml -n {namespace}    (an EgressRule for this host and port)\n"
     )
