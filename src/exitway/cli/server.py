@@ -104,4 +104,5 @@ def status(output: str, server: Path | None) -> None:
         lines.append(f"  {one['namespace']}/{one['name']}  process {one['pid']}")
         lines += [f"    its ruleset is not as its rules want it: {one['error']}"] * bool(one["error"])
     lines += [f"refused    {error}" for error in proxy["refused"]]
+    lines += [f"problem    {problem}" for problem in found["problems"]]
     click.echo("\n".join(lines))

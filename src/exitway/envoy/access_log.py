@@ -1,7 +1,11 @@
-"""What Envoy writes of each request and connection: one JSON line.
+"""What Envoy writes of each request and connection, at its end and while it runs: one JSON line each.
 
-The keys are sorted, and ``z`` (what differs between two uses of one destination) is the last: two such lines have an equal beginning, so a
-reader can pass over what it has seen without parsing it (``flows/access_log.py``). The path is without its query, which may hold secrets.
+Envoy sorts the keys. What differs between two uses of one destination is in ``z``, the last of them, so two such lines have an equal beginning,
+and a reader passes over what it has seen without parsing it (``flows/access_log.py``). ``z`` itself begins with what tells one connection or
+request from all others, equal in every line of it; what the client has written comes after that. The path is without
+its query, which may hold secrets.
+
+https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from exitway.envoy.route import DECISION
 from exitway.envoy.wire import extension
 
 FIELDS = {
+    "access": "%ACCESS_LOG_TYPE%",
     "authority": "%REQ(:AUTHORITY)%",
     "chain": "%FILTER_CHAIN_NAME%",
     "decision": f"%RESP({DECISION})%",
@@ -24,10 +29,19 @@ FIELDS = {
     "workload": "%METADATA(LISTENER:exitway:id)%",
     "z": {
         "at": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
-        "method": "%REQ(:METHOD)%",
-        "path": "%PATH(NQ:PATH)%",
+        "connection": "%CONNECTION_ID%",
+        "from": "%UPSTREAM_LOCAL_ADDRESS%",
+        "method": "%REQ(:METHOD):32%",
+        "path": "%PATH(NQ:PATH):1024%",
+        "to": "%UPSTREAM_REMOTE_ADDRESS%",
     },
 }
+
+RUNNING_INTERVAL = "0.5s"
+"""How long a request runs before it is told of, and how often from then on."""
+
+LONG_SECONDS, LONG_PERCENT = 15, 5
+"""From when on it is told of at random only: it has reached the outside by then, so it is known, unless a line was lost."""
 
 
 def access_log(path: str) -> list[Json]:
@@ -40,3 +54,33 @@ def access_log(path: str) -> list[Json]:
             log_format={"json_format": FIELDS},
         )
     ]
+
+
+def tcp_access_log(path: str) -> Json:
+    """For a TCP proxy: a line when the connection outside stands, and one at the end."""
+    return {"access_log": access_log(path), "access_log_options": {"flush_access_log_on_connected": True}}
+
+
+def http_access_log(path: str) -> Json:
+    """For HTTP: a line at the end of each request, when an upgrade succeeds, and now and then while a request runs.
+
+    None at the start: most requests are short, and each line has its price.
+    """
+    (log,) = access_log(path)
+    options = {"access_log_flush_interval": RUNNING_INTERVAL, "flush_log_on_tunnel_successfully_established": True}
+    return {"access_log": [log | {"filter": _not_too_often()}], "access_log_options": options}
+
+
+def _not_too_often() -> Json:
+    milliseconds = {"default_value": LONG_SECONDS * 1000, "runtime_key": "exitway.long"}
+    sampled = {
+        "runtime_key": "exitway.long_told",
+        "percent_sampled": {"numerator": LONG_PERCENT},
+        "use_independent_randomness": True,
+    }
+    filters = [
+        {"log_type_filter": {"types": ["DownstreamPeriodic"], "exclude": True}},
+        {"duration_filter": {"comparison": {"op": "LE", "value": milliseconds}}},
+        {"runtime_filter": sampled},
+    ]
+    return {"or_filter": {"filters": filters}}

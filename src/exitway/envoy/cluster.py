@@ -15,6 +15,9 @@ BY_NAME_OVER_TLS = "dynamic_forward_proxy_tls"
 BY_ADDRESS = "original_dst"
 NOWHERE = "BlackHoleCluster"
 
+_HTTP2 = {"max_concurrent_streams": 1}
+"""Outside, a connection carries one request at a time, so that one can be cut without another (``server/revoke.py``)."""
+
 
 def dns_cache(resolver: str) -> Json:
     """The one cache of resolved names. Every user of it must give the identical configuration (Envoy's rule), hence one function.
@@ -57,7 +60,7 @@ def clusters(resolver: str, authorities: str, mark: int) -> list[Json]:
             BY_NAME,
             resolver,
             mark,
-            {"use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": {}}},
+            {"use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": _HTTP2}},
         ),
         _over_tls(BY_NAME_OVER_TLS, resolver, mark, {"filename": authorities}),
         {
@@ -86,7 +89,7 @@ def verifying(authorities: str, certificates: str, resolver: str, mark: int) -> 
 
 
 def _over_tls(name: str, resolver: str, mark: int, trusted: Json) -> Json:
-    protocol: Json = {"auto_config": {"http_protocol_options": {}, "http2_protocol_options": {}}}
+    protocol: Json = {"auto_config": {"http_protocol_options": {}, "http2_protocol_options": _HTTP2}}
     return _forward_proxy(name, resolver, mark, protocol) | {"transport_socket": _verified_tls(trusted)}
 
 

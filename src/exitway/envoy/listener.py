@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exitway.envoy import matcher
-from exitway.envoy.access_log import access_log
+from exitway.envoy.access_log import http_access_log, tcp_access_log
 from exitway.envoy.api import Json
 from exitway.envoy.cluster import BY_ADDRESS, BY_NAME, NOWHERE, dns_cache
 from exitway.envoy.route import DECISION, DIALLED_PORT
@@ -135,7 +135,7 @@ def _tcp(stat_prefix: str, cluster: str, proxy: Proxy) -> Json:
         _NETWORK + "tcp_proxy.v3.TcpProxy",
         stat_prefix=stat_prefix,
         cluster=cluster,
-        access_log=access_log(proxy.access_log),
+        **tcp_access_log(proxy.access_log),
     )
 
 
@@ -176,7 +176,7 @@ def _http(captured: Captured, proxy: Proxy) -> Json:
         _NETWORK + "http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="http",
         rds={"route_config_name": captured.routes, "config_source": ADS},
-        access_log=access_log(proxy.access_log),
+        **http_access_log(proxy.access_log),
         # what the program says goes out as it was said
         generate_request_id=False,
         skip_xff_append=True,
@@ -187,6 +187,7 @@ def _http(captured: Captured, proxy: Proxy) -> Json:
         strip_any_host_port=True,
         upgrade_configs=[{"upgrade_type": "websocket"}],
         stream_idle_timeout="3600s",
+        delayed_close_timeout="0.3s",  # a client whose request was cut is told so soon
         local_reply_config=_local_replies(),
         http_filters=[
             extension(
@@ -244,12 +245,21 @@ def _local_replies() -> Json:
             "Denied by Exitway: %REQ(:METHOD)% to %REQ(:AUTHORITY)% port %DOWNSTREAM_LOCAL_PORT%: no egress rule allows it\n"
         ),
     }
-    failed = {
-        "filter": {"response_flag_filter": {"flags": ["DF", "UF", "UH", "UC", "URX", "UT", "UO"]}},
+    failed = _failed(
+        ["DF", "UF", "UH", "URX", "UT", "UO"],
+        "Exitway allows %REQ(:AUTHORITY)% port %DOWNSTREAM_LOCAL_PORT%, but it could not be reached",
+    )
+    lost = _failed(
+        ["UC"],
+        "Exitway let this out to %REQ(:AUTHORITY)% port %DOWNSTREAM_LOCAL_PORT%, but before an answer came the other end closed the "
+        "connection, or its rule was withdrawn",
+    )
+    return {"mappers": [no_route, misled, failed, lost]}
+
+
+def _failed(flags: list[str], sentence: str) -> Json:
+    return {
+        "filter": {"response_flag_filter": {"flags": flags}},
         "headers_to_add": [header(DECISION, "allow; failed=%RESPONSE_FLAGS%")],
-        "body_format_override": text(
-            "Exitway allows %REQ(:AUTHORITY)% port %DOWNSTREAM_LOCAL_PORT%, but it could not be reached: "
-            "%RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%\n"
-        ),
+        "body_format_override": text(f"{sentence}: %RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%\n"),
     }
-    return {"mappers": [no_route, misled, failed]}

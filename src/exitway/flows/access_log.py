@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import Any
 
 from exitway.envoy import matcher
 from exitway.flows.flow import Flow
+from exitway.flows.live import Live, is_end, split
 from exitway.names.call import Call, Decision, Reason, Sort, Verdict
-from exitway.names.host import authority_name
+from exitway.names.guard import permitted
+from exitway.names.host import LOCAL_HOST, authority_name
 from exitway.policy.decide import decide
-from exitway.policy.policy import Policy
+from exitway.policy.policy import Policy, exceptions
 
 MOST_REMEMBERED = 10_000
 """Allowed destinations whose first use is remembered. When there are more, all are forgotten and told once again."""
@@ -20,34 +23,87 @@ MOST_REMEMBERED = 10_000
 LONGEST_REQUEST = 200
 """Characters of a denied request's method and path that are told."""
 
-_TIME_KEY = b',"z":'
-
 
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What is needed to read a workload's lines.
 
-    Who it is, its policy, the names behind its synthetic addresses, and why the proxy was refused the addresses of a name at a port.
+    Who it is, its policy and the one before, the names behind its synthetic addresses, and why the proxy was refused the addresses of a name at a
+    port.
     """
 
     workload: str
     policy: Policy
     name_of: Callable[[str], str | None]
     refusal: Callable[[str, int], Reason | None]
+    former: Policy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    fields: Mapping[str, Any]
+    observed: Observed
+    call: Call
+    asked: str
+    """The name behind the address that was dialled, or empty."""
+
+    def still(self, policy: Policy) -> Decision:
+        """The verdict on what runs. That the program asked for this name was seen when it began: its address may stand for another by now.
+
+        Not so where the address alone says which name it is: there it is pinned.
+        """
+        call = self.call if self.fields["chain"] == matcher.NAMED else replace(self.call, asked=None)
+        decided = decide(policy, call)
+        if decided.allowed and self.fields["chain"] != matcher.TCP and (call.name or self.asked) != LOCAL_HOST:
+            address = ip_address(self.fields["z"]["to"].rpartition(":")[0].strip("[]"))
+            if not permitted(address, self.call.port, ()) and not permitted(
+                address, self.call.port, exceptions(policy)
+            ):
+                return Decision(Verdict.DENY, Reason.ADDRESS, decided.because)
+        return decided
+
+    def flow(self, time: str, decision: Decision, detail: str) -> Flow:
+        return Flow(
+            time=time,
+            workload=self.observed.workload,
+            name=self.call.name or self.asked,
+            address=self.call.address,
+            port=self.call.port,
+            protocol=_protocol(self.fields, self.call.sort),
+            decision=decision,
+            detail=detail,
+        )
 
 
 class AccessLogReader:
-    """Turns lines into flows: every denial, and the first use of each allowed destination."""
+    """Turns lines into flows: every denial, and the first use of each allowed destination. ``live``: what runs, as far as it was told."""
 
     def __init__(self, observed: Callable[[str], Observed | None]) -> None:
         self._observed = observed
         self._seen: set[bytes] = set()
+        self.live = Live()
 
-    def flows(self, lines: Iterable[bytes]) -> Iterator[Flow]:
-        """The flows worth telling. A line that is not ours, or of a workload that is not known any more, is passed over."""
+    def recall(self, lines: Iterable[bytes]) -> None:
+        """Take in what an earlier reader has read: what of it runs still. Nothing is told."""
         for line in lines:
-            beginning = line.partition(_TIME_KEY)[0]
-            if beginning in self._seen:
+            identity = split(line)[1]
+            if is_end(line):
+                self.live.end(identity)
+            else:
+                self.live.begin(identity, line)
+
+    def flows(self, lines: Iterable[bytes], begun: Callable[[bytes], None] = lambda _: None) -> Iterator[Flow]:
+        """The flows worth telling; ``begun`` gets the line of all that runs and is told of for the first time.
+
+        A line that is not ours, or of a workload that is not known any more, is passed over.
+        """
+        for line in lines:
+            beginning, identity = split(line)
+            if not is_end(line):
+                if self.live.begin(identity, line):
+                    begun(line)
+                continue
+            if not self.live.end(identity) or beginning in self._seen:
                 continue
             flow = self._flow(line)
             if flow is None:
@@ -56,35 +112,44 @@ class AccessLogReader:
                 self._remember(beginning)
             yield flow
 
+    def revoked(self, line: bytes, time: str) -> Flow | None:
+        """What is to be told when the connection or request of this line is cut at ``time``. None: it is not to be cut."""
+        entry = self._entry(line)
+        if entry is None:
+            return None
+        decided = entry.still(entry.observed.policy)
+        if decided.allowed:
+            return None
+        before = entry.still(entry.observed.former) if entry.observed.former else decided
+        why = " ".join(filter(None, (decided.reason, str(decided.because or ""))))
+        return entry.flow(time, Decision(Verdict.DENY, Reason.REVOKED, before.because if before.allowed else None), why)
+
     def _remember(self, beginning: bytes) -> None:
         if len(self._seen) >= MOST_REMEMBERED:
             self._seen.clear()
         self._seen.add(beginning)
 
-    def _flow(self, line: bytes) -> Flow | None:
+    def _entry(self, line: bytes) -> _Entry | None:
         try:
-            entry = json.loads(line)
-            observed = self._observed(entry["workload"])
+            fields = json.loads(line)
+            observed = self._observed(fields["workload"])
         except (ValueError, KeyError, TypeError):
             return None
         if observed is None:
             return None
-        address, _, port = entry["destination"].rpartition(":")
+        address, _, port = fields["destination"].rpartition(":")
         address = address.strip("[]")
         asked = observed.name_of(address) or ""
-        call = _call(entry, address, int(port), asked)
-        refusal = observed.refusal(call.name or asked, call.port) if _unresolved(entry) else None
-        decision = _decision(entry, decide(observed.policy, call), refusal)
-        return Flow(
-            time=entry["z"]["at"],
-            workload=observed.workload,
-            name=call.name or asked,
-            address=address,
-            port=call.port,
-            protocol=_protocol(entry, call.sort),
-            decision=decision,
-            detail=_detail(entry, decision),
-        )
+        return _Entry(fields, observed, _call(fields, address, int(port), asked), asked)
+
+    def _flow(self, line: bytes) -> Flow | None:
+        entry = self._entry(line)
+        if entry is None:
+            return None
+        fields, call, observed = entry.fields, entry.call, entry.observed
+        refusal = observed.refusal(call.name or entry.asked, call.port) if _unresolved(fields) else None
+        decision = _decision(fields, decide(observed.policy, call), refusal)
+        return entry.flow(fields["z"]["at"], decision, _detail(fields, decision))
 
 
 def _call(entry: Mapping[str, Any], address: str, port: int, asked: str) -> Call:

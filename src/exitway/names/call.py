@@ -55,6 +55,7 @@ class Reason(StrEnum):
     DENIED = "denied-by-rule"  # a DENY rule names it
     MISMATCH = "name-mismatch"  # the SNI is not the name that the program asked for, or it dialled an address
     ADDRESS = "address"  # the name is allowed, the address it resolves to is not
+    REVOKED = "revoked"  # it was allowed when it began, and was cut when that ended
     NOT_CAPTURED = "not-proxied"  # neither TCP nor anything else that a rule could allow (UDP, ICMP, ...)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-from exitway.names.call import Sort
+from exitway.names.call import Sort, Verdict
+from exitway.names.guard import Excepted, is_private
 from exitway.names.host import Host
 from exitway.resources.intent import Network, Permissions
 
@@ -30,3 +31,14 @@ class Policy:
         return tuple(
             host for host, permissions in self.hosts.items() if any(sort is Sort.TCP for _, sort in permissions)
         )
+
+
+def exceptions(policy: Policy) -> set[Excepted]:
+    """Where names may lead although the address is private: where a rule for its network lets this workload go."""
+    return {
+        (network, port, said[0].verdict is Verdict.ALLOW)
+        for network, permissions in policy.networks.items()
+        if is_private(network)
+        for (port, sort), said in permissions.items()
+        if sort is Sort.TCP
+    }

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 from exitway.capture.wall import Wall
 from exitway.dns.resolution import LOOPBACK
-from exitway.names.call import Sort, Verdict
-from exitway.names.guard import Excepted, is_private
+from exitway.names.call import Verdict
+from exitway.names.guard import Excepted
 from exitway.names.host import LOCAL_HOST, Host
-from exitway.policy.policy import Policy
+from exitway.policy.policy import Policy, exceptions
 from exitway.resources.intent import Permissions
 from exitway.resources.problem import Problem, Problems
 from exitway.server.names import Names
@@ -35,10 +35,10 @@ class Guard:
         """
         everybody: set[Excepted] = set()
         for identity, policy in policies.items():
-            exceptions, local = _exceptions(policy), _local_ports(policy)
+            excepted, local = exceptions(policy), _local_ports(policy)
             held = (str(host) for host in policy.tcp_hosts if host.wildcard)
-            self._names.limit(identity, exceptions, local, held)
-            everybody |= exceptions | {(ipaddress.IPv4Network(LOOPBACK), port, True) for port in local}
+            self._names.limit(identity, excepted, local, held)
+            everybody |= excepted | {(ipaddress.IPv4Network(LOOPBACK), port, True) for port in local}
         if everybody != self._exceptions:
             await asyncio.to_thread(_nft, self._wall.ruleset(sorted(everybody, key=str)))
             self._exceptions = everybody
@@ -46,16 +46,6 @@ class Guard:
     def stop(self) -> None:
         """Nothing is sent any more."""
         _nft(self._wall.removal())
-
-
-def _exceptions(policy: Policy) -> set[Excepted]:
-    return {
-        (network, port, said[0].verdict is Verdict.ALLOW)
-        for network, permissions in policy.networks.items()
-        if is_private(network)
-        for (port, sort), said in permissions.items()
-        if sort is Sort.TCP
-    }
 
 
 def _local_ports(policy: Policy) -> set[int]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from exitway.capture import sock_diag
 from exitway.capture.nflog import Refused
 from exitway.flows.access_log import AccessLogReader, Observed
 from exitway.flows.flow import Flow
+from exitway.flows.live import outside
 from exitway.flows.log import FlowLog, Tail
 from exitway.names.call import Decision, Reason, Verdict
 from exitway.policy.policy import Policy
 from exitway.server.program import Member
-from exitway.server.supervise import rotate
+from exitway.server.supervise import aside, rotate
 
 _log = logging.getLogger("exitway")
 
@@ -24,17 +26,23 @@ PAUSE_SECONDS = 5.0
 MOST_OBSERVED = 10_000
 """Workloads, ended ones included, whose lines can still be read: Envoy writes its log a moment after the fact."""
 
+MUCH_LIVE = 50_000
+"""Entries from which on it is worth asking whether all of them are there."""
+
 
 class Recorder:
-    """Follows the access log and writes flows."""
+    """Follows the access log and writes flows. ``reader.live`` survives us: it is in the log, and what runs while that is rotated is carried over."""
 
     def __init__(self, access_log: Path, flow_log: Path) -> None:
         self._access_log = access_log
         self._position = access_log.with_suffix(".position")
+        self._carried = access_log.with_suffix(".live")
         self._tail = Tail(access_log, self._last_position())
         self._log = FlowLog(flow_log)
         self._observed: dict[str, Observed] = {}
-        self._reader = AccessLogReader(self._observed.get)
+        self.reader = AccessLogReader(self._observed.get)
+        self._much_live = MUCH_LIVE
+        self._recall()
 
     def observe(
         self,
@@ -42,52 +50,86 @@ class Recorder:
         policy: Policy,
         name_of: Callable[[str], str | None],
         refusal: Callable[[str, int], Reason | None],
-    ) -> None:
-        """From now on, lines of this workload are read with this policy."""
-        self._observed.pop(member.id, None)
-        self._observed[member.id] = Observed(str(member.workload), policy, name_of, refusal)
+    ) -> bool:
+        """From now on, lines of this workload are read with this policy. True: it is another one than before."""
+        before = self._observed.pop(member.id, None)
+        changed = before is None or before.policy is not policy
+        former = (before.policy if changed else before.former) if before else None
+        self._observed[member.id] = Observed(str(member.workload), policy, name_of, refusal, former)
         if len(self._observed) > MOST_OBSERVED:
             del self._observed[next(iter(self._observed))]
+        return changed
+
+    def tell(self, flows: Iterable[Flow]) -> None:
+        """Write flows down. A disk that is full costs records, never service."""
+        try:
+            self._log.write(flows)
+        except OSError as error:
+            _log.warning("flows are lost: %s", error)
 
     def refused(self, member: Member, name: str | None, refused: Refused) -> None:
         """Write down what the kernel refused: whatever is not TCP."""
         decision = Decision(Verdict.DENY, Reason.NOT_CAPTURED)
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         flow = Flow(now, str(member.workload), name or "", refused.address, refused.port, refused.protocol, decision)
-        self._log.write([flow])
+        self.tell([flow])
 
-    async def follow(self, admin_socket: Path) -> None:
-        """Write flows as they come, until cancelled. A disk that is full costs records, never service."""
+    async def follow(self, admin_socket: Path, begun: Callable[[bytes], None]) -> None:
+        """Write flows as they come, until cancelled; ``begun`` gets the line of all that runs, when it is first told of."""
         while True:
             try:
-                await self._follow(admin_socket)
+                await self._follow(admin_socket, begun)
             except OSError as error:
                 _log.warning("flows are lost: %s", error)
                 await asyncio.sleep(PAUSE_SECONDS)
             await asyncio.sleep(INTERVAL_SECONDS)
 
-    async def _follow(self, admin_socket: Path) -> None:
-        self.catch_up()
-        aside = rotate(self._access_log, admin_socket)
-        if aside is not None:
+    async def _follow(self, admin_socket: Path, begun: Callable[[bytes], None]) -> None:
+        self.catch_up(begun)
+        if rotate(self._access_log, admin_socket):
             await asyncio.sleep(INTERVAL_SECONDS)  # Envoy may still have been writing
-            rest = Tail(aside, self._tail.position)
+            rest = Tail(aside(self._access_log), self._tail.position)
             self._tail = Tail(self._access_log)
-            self._log.write(self._reader.flows(rest.lines()))
-            aside.unlink()
+            self._log.write(self.reader.flows(rest.lines(), begun))
+            self._carry_over()
+        if len(self.reader.live) > self._much_live:
+            self._forget_dead()
 
-    def catch_up(self) -> None:
+    def catch_up(self, begun: Callable[[bytes], None] = lambda _: None) -> None:
         """Write the flows of all that Envoy has logged so far."""
         before = self._tail.position
-        self._log.write(self._reader.flows(self._tail.lines()))
+        self._log.write(self.reader.flows(self._tail.lines(), begun))
         if self._tail.position != before:
             self._position.write_text(str(self._tail.position))
 
     def close(self) -> None:
         """Write what is left to write. Envoy has ended, so its log is of no more use."""
         self.catch_up()
-        for path in (self._access_log, self._position):
+        for path in (self._access_log, self._position, self._carried):
             path.unlink(missing_ok=True)
+
+    def _recall(self) -> None:
+        """What runs, from what an earlier server has left: it was killed, and Envoy went on."""
+        for path in (self._carried, aside(self._access_log), self._access_log):
+            self.reader.recall(Tail(path).lines())
+        try:
+            self._forget_dead()
+            self._carry_over()
+        except OSError as error:
+            _log.warning("what runs is not known well: %s", error)
+
+    def _carry_over(self) -> None:
+        """Keep what runs, and let the log go that was put aside."""
+        draft = self._carried.with_suffix(".draft")
+        draft.write_bytes(b"".join(line + b"\n" for line in self.reader.live.lines()))
+        draft.replace(self._carried)
+        aside(self._access_log).unlink(missing_ok=True)
+
+    def _forget_dead(self) -> None:
+        if len(self.reader.live):
+            connections = sock_diag.connections()
+            self.reader.live.keep(lambda line: outside(line) in connections)
+        self._much_live = max(MUCH_LIVE, 2 * len(self.reader.live))
 
     def _last_position(self) -> int:
         """How far a server before this one has read."""

@@ -51,6 +51,7 @@ def _status(server: Server) -> dict[str, object]:
         "revision": server.store.revision,
         "rules": len(server.store.registry),
         "flowLog": str(server.settings.flow_log),
+        "problems": [problem for problem in (server.revoker.problem,) if problem],
         "proxy": {
             "pid": envoy.pid if envoy else None,
             "connected": server.discovery.connected > 0,

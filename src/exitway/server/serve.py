@@ -30,6 +30,7 @@ from exitway.server.guard import Guard
 from exitway.server.names import Names
 from exitway.server.program import Member, Program
 from exitway.server.record import Recorder
+from exitway.server.revoke import Revoker
 from exitway.server.routes import routes
 from exitway.server.steer import Steerer
 from exitway.server.supervise import Supervisor, system_authorities, system_resolvers
@@ -39,6 +40,8 @@ from exitway.store.store import Store
 from exitway.xds.server import DiscoveryServer
 
 ACKNOWLEDGED_SECONDS = 10.0
+REVOKED_SECONDS = 0.5
+"""How long what has lost its permission lives on for a proxy that does not acknowledge that: then it is cut all the same."""
 IDLE_SECONDS = 2.0
 CLOCK_SECONDS = 0.25
 
@@ -65,6 +68,9 @@ class Server:
         self.discovery = DiscoveryServer()
         self._program = Program(Proxy(resolver, wall.mark, str(access_log), settings.denied_status))
         self._recorder = Recorder(access_log, settings.flow_log)
+        self.revoker = Revoker(
+            self._recorder.reader, lambda: self.discovery.settled(1, REVOKED_SECONDS), self._recorder.tell
+        )
         self.workloads = Workloads(
             settings.runtime_dir, self._names, changed=self.publish, refused=self._recorder.refused
         )
@@ -93,12 +99,13 @@ class Server:
             self.discovery.publish(self._program.snapshot(pinned))
             self._published = pinned
             for member in members:
-                self._recorder.observe(
+                if self._recorder.observe(
                     member,
                     self._program.policies[member.id],
                     functools.partial(self._names.name_of, member.id),
                     functools.partial(self._names.refusal, member.id),
-                )
+                ):
+                    self.revoker.policy_changed(member.id)
         await self._steer(members, pinned)
 
     async def _pin(self, members: list[Member]) -> dict[str, Pinned]:
@@ -129,7 +136,9 @@ class Server:
         """Publish the store's state, wait for the proxy; one sentence for each that has not acknowledged it."""
         del revision  # what is published is always the newest
         await self.publish()
-        if not await self.discovery.settled(proxies=1, timeout_seconds=ACKNOWLEDGED_SECONDS):
+        settled = await self.discovery.settled(proxies=1, timeout_seconds=ACKNOWLEDGED_SECONDS)
+        await self.revoker.cut()
+        if not settled:
             return [
                 f"the proxy has not acknowledged the change within {ACKNOWLEDGED_SECONDS:.0f} s; it stays on its last good configuration"
             ]
@@ -149,7 +158,8 @@ class Server:
         parts = [
             self.supervisor.run(),
             self._names.run(),
-            self._recorder.follow(self.settings.admin_socket),
+            self._recorder.follow(self.settings.admin_socket, self.revoker.begun),
+            self.revoker.run(),
             self._follow_store(),
             self._follow_names(),
             self._follow_clock(),

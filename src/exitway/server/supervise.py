@@ -109,15 +109,19 @@ def stray_threads(pid: int) -> set[tuple[str, str]]:
     return {(task, place) for task, place in places if place != home}
 
 
-def rotate(access_log: Path, admin_socket: Path) -> Path | None:
-    """Put a large access log aside and let Envoy begin a new one; returns where the old one is now, to be read to its end."""
+def aside(access_log: Path) -> Path:
+    """Where a log is that was put aside."""
+    return access_log.with_suffix(".old")
+
+
+def rotate(access_log: Path, admin_socket: Path) -> bool:
+    """Put a large access log aside and let Envoy begin a new one. False: it is not large."""
     try:
         if access_log.stat().st_size < LARGEST_ACCESS_LOG:
-            return None
+            return False
     except FileNotFoundError:
-        return None
-    aside = access_log.with_suffix(".old")
-    access_log.rename(aside)
+        return False
+    access_log.rename(aside(access_log))
     with contextlib.suppress(OSError):
         admin(admin_socket, "POST", "/reopen_logs")
-    return aside
+    return True

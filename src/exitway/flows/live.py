@@ -1,0 +1,75 @@
+"""What is running now: connections and requests that have been told of, and have not ended. Pure.
+
+Each is known by what tells it from all others in its access log lines (``envoy/access_log.py``), and is kept as the line that told of it: ten
+thousand take some 5 MB. Nothing is given up while it runs, or it could not be revoked; so the table has no other bound than the connections that
+the proxy holds outside, and where ends may have gone unsaid, :meth:`Live.keep` asks which of those there are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+_IDENTITY, _AFTER_IDENTITY = b',"z":{', b',"method":'
+_ENDS = (b'{"access":"TcpConnectionEnd"', b'{"access":"DownstreamEnd"')
+_NOTHING_OUTSIDE = b'"from":null'
+_CUT = b""
+
+
+def split(line: bytes) -> tuple[bytes, bytes]:
+    """What a line has in common with others of its kind, and what tells its connection or request from all others: its identity."""
+    beginning, _, rest = line.partition(_IDENTITY)
+    return beginning, rest.partition(_AFTER_IDENTITY)[0]
+
+
+def is_end(line: bytes) -> bool:
+    """Whether the line is the last of its connection or request."""
+    return line.startswith(_ENDS)
+
+
+def outside(line: bytes) -> tuple[str, str] | None:
+    """The two ends of the connection outside, as ``address:port``. None: the line is broken, as a full disk leaves it."""
+    try:
+        this = json.loads(line)["z"]
+        return str(this["from"]), str(this["to"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+class Live:
+    """The table, in the order of what was told."""
+
+    def __init__(self) -> None:
+        self._lines: dict[bytes, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def begin(self, identity: bytes, line: bytes) -> bool:
+        """Something runs. False: that is known, or nothing of it has reached the outside (an empty identity is nothing at all)."""
+        if not identity or identity in self._lines or identity.endswith(_NOTHING_OUTSIDE):
+            return False
+        self._lines[identity] = line
+        return True
+
+    def end(self, identity: bytes) -> bool:
+        """It has ended, whether it was known or not. False: because it was cut."""
+        return self._lines.pop(identity, identity) != _CUT
+
+    def cut(self, identity: bytes) -> None:
+        """It was ended from outside; its own end is yet to come."""
+        if identity in self._lines:
+            self._lines[identity] = _CUT
+
+    def of(self, workload: str) -> list[bytes]:
+        """The lines of what runs for a workload, by its id."""
+        own = b'"workload":"%b"%b' % (workload.encode(), _IDENTITY)  # no client can write it: its quotes are escaped
+        return [line for line in self._lines.values() if own in line]
+
+    def lines(self) -> Iterator[bytes]:
+        """The line of each that runs."""
+        return filter(None, self._lines.values())
+
+    def keep(self, running: Callable[[bytes], bool]) -> None:
+        """Give up what does not run any more, by its line: its end went unsaid, since the proxy was killed or the disk was full."""
+        self._lines = {identity: line for identity, line in self._lines.items() if line and running(line)}
