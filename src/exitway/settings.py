@@ -24,6 +24,8 @@ class Settings:
     """Envoy's worker threads; 0: one for each processor, at most 4."""
     denied_status: int = 404
     """HTTP status of a denied request, 400 to 599; by default 404."""
+    audit_namespaces: tuple[str, ...] = ()
+    """Namespaces whose workloads are under audit, by commas: what is denied is recorded and let through. By default none."""
     resolvers: tuple[str, ...] = ()
     """DNS servers the proxy asks, ``address`` or ``address:port``, by commas; empty: those of /etc/resolv.conf when the server starts."""
 
@@ -91,6 +93,7 @@ class Settings:
             envoy=environment.get("EXITWAY_ENVOY", ""),
             concurrency=_number(environment, "EXITWAY_CONCURRENCY", 0, range(1025)),
             denied_status=_number(environment, "EXITWAY_DENIED_STATUS", 404, range(400, 600)),
+            audit_namespaces=tuple(environment.get("EXITWAY_AUDIT_NAMESPACES", "").replace(",", " ").split()),
             resolvers=tuple(environment.get("EXITWAY_RESOLVERS", "").replace(",", " ").split()),
         )
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import collapse_addresses
 
-from exitway.names.guard import NEVER, PRIVATE, Excepted
+from exitway.names.guard import ALWAYS, NEVER, PRIVATE, Excepted
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ class Wall:
         """Takes it away, if it is there."""
         return f"table inet {self.table}\ndelete table inet {self.table}\n"
 
-    def ruleset(self, exceptions: Iterable[Excepted]) -> str:
-        """Replaces it, in one transaction."""
+    def ruleset(self, exceptions: Iterable[Excepted], *, audit: bool = False) -> str:
+        """Replaces it, in one transaction. ``audit``: a workload is let through to all but the addresses that no audit leads to."""
+        guarded = (*(ALWAYS if audit else PRIVATE), *NEVER)
         excepted = list(exceptions)
         return f"""\
 {self.removal()}table inet {self.table} {{
@@ -51,8 +52,8 @@ class Wall:
 		meta mark != {self.mark:#x} accept
 		ip daddr . tcp dport @excepted4 accept
 		ip6 daddr . tcp dport @excepted6 accept
-		ip daddr {{ {_networks(4)} }} goto refuse
-		ip6 daddr {{ {_networks(6)} }} goto refuse
+		ip daddr {{ {_networks(guarded, 4)} }} goto refuse
+		ip6 daddr {{ {_networks(guarded, 6)} }} goto refuse
 	}}
 
 	chain refuse {{
@@ -64,8 +65,8 @@ class Wall:
 """
 
 
-def _networks(version: int) -> str:
-    return ", ".join(network for network in (*PRIVATE, *NEVER) if (":" in network) == (version == 6))
+def _networks(networks: Iterable[str], version: int) -> str:
+    return ", ".join(network for network in networks if (":" in network) == (version == 6))
 
 
 def _elements(exceptions: Iterable[Excepted], version: int) -> str:

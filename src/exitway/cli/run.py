@@ -24,6 +24,7 @@ from exitway.resources.problem import Problems
 from exitway.settings import Settings
 
 WORKLOADS = "/exitway/v1/workloads"
+AUDIT = "exitway: AUDIT: what no rule allows is let through, and only recorded"
 
 _PUBLISH = re.compile(
     r"(?:(?P<host>localhost|[0-9.]*\.[0-9.]*|\[[0-9a-fA-F:.]+\]):)?(?P<port>[0-9]+)(?::(?P<target>[0-9]+))?"
@@ -82,6 +83,14 @@ def _publications(ctx: click.Context, param: click.Parameter, values: Sequence[s
     type=click.Path(),
     help="Rules for this one run, next to those of its namespace. May be repeated.",
 )
+@click.option(
+    "--audit", is_flag=True, help="Let through what is denied, and only record it. For learning what a program needs."
+)
+@click.option(
+    "--require-enforce",
+    is_flag=True,
+    help="Refuse to run where nothing would be denied (--audit, or a namespace under audit).",
+)
 @options.server
 @click.argument("command", metavar="[--] COMMAND [ARGUMENTS]...", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(
@@ -90,6 +99,8 @@ def run(
     labels: dict[str, str],
     publish: list[dict[str, Any]],
     filenames: tuple[str, ...],
+    audit: bool,
+    require_enforce: bool,
     server: Path | None,
     command: tuple[str, ...],
 ) -> None:
@@ -116,6 +127,8 @@ def run(
         "labels": labels,
         "rules": [document.wire for document in documents],
         "publish": publish,
+        "audit": audit,
+        "requireEnforce": require_enforce,
     }
     with contextlib.closing(Sandbox(seal)) as sandbox:
         sandbox.ready()
@@ -148,7 +161,7 @@ def _name(program: str) -> str:
 def _announce(client: Client, workload: dict[str, Any], documents: Sequence[Any]) -> None:
     """Returns when the proxy listens inside. What the server has against it is said at its place in the files."""
     try:
-        client.request("POST", WORKLOADS, workload)
+        answer = client.request("POST", WORKLOADS, workload)
     except Refusal as refusal:
         raise Problems(
             [
@@ -156,3 +169,5 @@ def _announce(client: Client, workload: dict[str, Any], documents: Sequence[Any]
                 for index, problem in refusal.causes or [(None, problem) for problem in refusal.problems]
             ]
         ) from None
+    if answer["audit"]:
+        click.secho(AUDIT, err=True, fg="yellow", bold=True)

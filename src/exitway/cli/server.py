@@ -101,7 +101,8 @@ def status(output: str, server: Path | None) -> None:
         f"workloads  {len(found['workloads'])}",
     ]
     for one in found["workloads"]:
-        lines.append(f"  {one['namespace']}/{one['name']}  process {one['pid']}")
+        audit = "  AUDIT: nothing is denied, only recorded" * one["audit"]
+        lines.append(f"  {one['namespace']}/{one['name']}  process {one['pid']}{audit}")
         lines += [f"    its ruleset is not as its rules want it: {one['error']}"] * bool(one["error"])
     lines += [f"refused    {error}" for error in proxy["refused"]]
     lines += [f"problem    {problem}" for problem in found["problems"]]

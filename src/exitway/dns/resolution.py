@@ -6,7 +6,8 @@
     leads only to addresses that no name may lead to              REFUSED
     otherwise                                                     what the DNS servers of the machine say, without such addresses
 
-Envoy dials just what it is told here, so nothing is looked up a second time.
+Envoy dials just what it is told here, so nothing is looked up a second time. For a workload under audit the refusals are told, and what they were
+about is answered all the same, but for addresses that no audit leads to.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import dns.rrset
 from exitway.dns.synthetic import SyntheticAddresses
 from exitway.dns.upstream import Resolved, Upstream
 from exitway.names.call import Reason
-from exitway.names.guard import Excepted, permitted
+from exitway.names.guard import Excepted, audited, permitted
 from exitway.names.host import LOCAL_HOST, ends_in_number, is_name
 from exitway.names.question import Kind, Question, parse
 
@@ -45,6 +46,7 @@ class Asker(Generic[Addresses]):
     addresses: Addresses
     exceptions: Sequence[Excepted] = ()
     local_ports: frozenset[int] = frozenset()
+    audit: bool = False
 
 
 class Resolution:
@@ -90,15 +92,21 @@ class Resolution:
             dialled = asker.addresses.name_of(question.address)
             name = name or dialled or ""
             if not dialled or name != dialled:
-                return self._refuse(asker, name, question.port, Reason.MISMATCH)
+                self._refused(asker, name, question.port, Reason.MISMATCH)
+                if not asker.audit or not name:
+                    return Resolved(dns.rcode.REFUSED)
         if name == LOCAL_HOST:
             if question.port not in asker.local_ports:
-                return self._refuse(asker, name, question.port, Reason.ADDRESS)
+                self._refused(asker, name, question.port, Reason.ADDRESS)
+                return Resolved(dns.rcode.REFUSED)
             return Resolved(dns.rcode.NOERROR, (LOOPBACK,) * (rdtype == dns.rdatatype.A))
         resolved = await self._look_up(name, rdtype)
         kept = [one for one in resolved.addresses if _permitted(one, question, asker)]
         if not kept and not all(_permitted(one, question, asker) for one in await self._all(name, resolved)):
-            return self._refuse(asker, name, question.port, Reason.ADDRESS)
+            self._refused(asker, name, question.port, Reason.ADDRESS)
+            if not asker.audit:
+                return Resolved(dns.rcode.REFUSED)
+            kept = [one for one in resolved.addresses if audited(ipaddress.ip_address(one))]
         return Resolved(resolved.rcode, tuple(kept), resolved.ttl_seconds)
 
     async def _all(self, name: str, resolved: Resolved) -> tuple[str, ...]:
@@ -115,10 +123,6 @@ class Resolution:
                 return Resolved(dns.rcode.NXDOMAIN)
             return await self.upstream.resolve(name, rdtype)
         return Resolved(dns.rcode.NOERROR, (str(address),) * (rdtype == dns.rdatatype.A))
-
-    def _refuse(self, asker: Asker[Any], name: str, port: int, reason: Reason) -> Resolved:
-        self._refused(asker, name, port, reason)
-        return Resolved(dns.rcode.REFUSED)
 
 
 def _permitted(address: str, question: Question, asker: Asker[Any]) -> bool:

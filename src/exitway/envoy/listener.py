@@ -62,7 +62,7 @@ def capturing_listener(captured: Captured, proxy: Proxy) -> Json:
                 "name": matcher.TLS,
                 "filters": _by_name(matcher.TLS, Kind.TLS, "%REQUESTED_SERVER_NAME%", captured, proxy),
             },
-            *_tcp_chains(proxy),
+            *_tcp_chains(captured, proxy),
         ],
     }
 
@@ -71,10 +71,7 @@ def tcp_listener(captured: Captured, proxy: Proxy) -> Json:
     """The listener that waits for nothing to be said: a server may speak first. Its matcher is put to it apart (:func:`deciding_tcp`)."""
     return _captured(f"tcp/{captured.id}", TCP_PORT, captured) | {
         "listener_filters": [_listener_filter("original_dst", "OriginalDst")],
-        "filter_chains": [
-            *_tcp_chains(proxy),
-            {"name": matcher.NAMED, "filters": _by_name(matcher.NAMED, Kind.TCP, "", captured, proxy)},
-        ],
+        "filter_chains": _tcp_chains(captured, proxy),
     }
 
 
@@ -118,8 +115,9 @@ def _captured(name: str, port: int, captured: Captured) -> Json:
     }
 
 
-def _tcp_chains(proxy: Proxy) -> list[Json]:
+def _tcp_chains(captured: Captured, proxy: Proxy) -> list[Json]:
     return [
+        {"name": matcher.NAMED, "filters": _by_name(matcher.NAMED, Kind.TCP, "", captured, proxy)},
         {"name": matcher.TCP, "filters": [_tcp(matcher.TCP, BY_ADDRESS, proxy)]},
         {"name": matcher.DENY, "filters": [_tcp(matcher.DENY, NOWHERE, proxy)]},
     ]

@@ -15,6 +15,7 @@ from exitway.envoy.api import Json
 from exitway.envoy.wire import extension
 from exitway.names.address import SYNTHETIC, Pinned
 from exitway.names.call import Sort, Verdict
+from exitway.names.guard import ALWAYS
 from exitway.names.host import LOCAL_HOST, Host
 from exitway.policy.decide import by_name
 from exitway.policy.policy import Policy
@@ -28,13 +29,16 @@ DENY = "deny"
 
 _INPUTS = "envoy.extensions.matching.common_inputs.network.v3."
 _IP_MATCHER = "xds.type.matcher.v3.IPMatcher"
+_SERVER_NAME_MATCHER = "xds.type.matcher.v3.ServerNameMatcher"
 
 
 def filter_chain_matcher(policy: Policy) -> Json:
     """TCP by network and port, whatever is spoken; then TLS by name and port, and clear-text HTTP to its routes; the rest is refused."""
-    http = _tree(
-        "ApplicationProtocolInput", {"'http/1.0'": _chain(HTTP), "'http/1.1'": _chain(HTTP), "'h2c'": _chain(HTTP)}
-    )
+    if policy.audit:
+        names = [{"domains": ["*"], "on_match": _chain(TLS)}]
+        tls = _custom("ServerNameInput", _SERVER_NAME_MATCHER, _chain(NAMED), domain_matchers=names)
+        return _audited(_tree("TransportProtocolInput", {"tls": tls, "raw_buffer": _http(_chain(NAMED))}))
+    http = _http(_chain(DENY))
     by_protocol = _tree("TransportProtocolInput", {"tls": _tls(policy), "raw_buffer": http})
     matcher: Json = _networks(policy, by_protocol)["matcher"]
     return matcher
@@ -45,11 +49,29 @@ def tcp_matcher(policy: Policy, pinned: Pinned) -> Json:
 
     Networks get the same verdict here as from :func:`filter_chain_matcher`.
     """
+    if policy.audit:
+        return _audited(_chain(NAMED))
     refused = _custom(
         "DestinationIPInput", _IP_MATCHER, range_matchers=[{"ranges": _ranges(SYNTHETIC), "on_match": _chain(DENY)}]
     )
     matcher: Json = _networks(policy, refused, pinned)["matcher"]
     return matcher
+
+
+def _audited(named: Json) -> Json:
+    """Everything is let through, by the name that stands behind the address or as it was dialled, but to addresses that no audit leads to."""
+    always = map(ip_network, ALWAYS)
+    matchers = [
+        {"ranges": _ranges(always), "on_match": _chain(DENY)},
+        {"ranges": _ranges(SYNTHETIC), "on_match": named},
+    ]
+    matcher: Json = _custom("DestinationIPInput", _IP_MATCHER, _chain(TCP), range_matchers=matchers)["matcher"]
+    return matcher
+
+
+def _http(otherwise: Json) -> Json:
+    spoken = ("'http/1.0'", "'http/1.1'", "'h2c'")
+    return _tree("ApplicationProtocolInput", dict.fromkeys(spoken, _chain(HTTP)), otherwise)
 
 
 def _tls(policy: Policy) -> Json:
@@ -68,7 +90,7 @@ def _tls(policy: Policy) -> Json:
 
 def _server_names(chains: Mapping[str, list[str]]) -> Json:
     matchers = [{"domains": sorted(names), "on_match": _chain(chain)} for chain, names in chains.items() if names]
-    return _custom("ServerNameInput", "xds.type.matcher.v3.ServerNameMatcher", domain_matchers=matchers)
+    return _custom("ServerNameInput", _SERVER_NAME_MATCHER, domain_matchers=matchers)
 
 
 def _networks(policy: Policy, otherwise: Json, pinned: Pinned = MappingProxyType({})) -> Json:

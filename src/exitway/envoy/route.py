@@ -68,6 +68,10 @@ def route_configuration(
     name: str, policy: Policy, namespace: str, denied_status: int, cluster_for: ClusterFor = usual_cluster
 ) -> Json:
     """The names of a policy, for HTTP. Equal policies give equal JSON. ``cluster_for`` is asked once for what is equal."""
+
+    def refuse(reason: Reason, ports: Iterable[int]) -> Json:
+        return _let_through(reason) if policy.audit else refusal(reason, namespace, denied_status, ports)
+
     groups: defaultdict[_Rights, list[str]] = defaultdict(list)
     known: dict[object, _Rights] = {}
     for host, permissions in policy.hosts.items():
@@ -84,11 +88,15 @@ def route_configuration(
             {
                 "name": _name(rights),
                 "domains": sorted(domains),
-                "routes": [*_routes(rights, namespace, denied_status)],
+                "routes": [*_routes(rights, refuse)],
             }
             for rights, domains in sorted(groups.items())
         ],
     }
+
+
+_Refuse = Callable[[Reason, Iterable[int]], Json]
+"""The answer to a request that is denied for a reason; ``PORT`` names the ports that would be allowed."""
 
 
 def _name(rights: _Rights) -> str:
@@ -118,20 +126,20 @@ def _has_answer_for_all(rights: tuple[Right, ...]) -> bool:
     return any(right.is_whole or right.cluster for right in rights)
 
 
-def _routes(rights: _Rights, namespace: str, denied_status: int) -> Iterator[Json]:
+def _routes(rights: _Rights, refuse: _Refuse) -> Iterator[Json]:
     """The routes for each port that a rule speaks of, then the refusal of every other port."""
     for port, ones in rights:
         state = {"filter_state": [{"key": DIALLED_PORT, "string_match": {"exact": str(port)}}]}
         for match, answer in _answers(ones):
             if isinstance(answer, Reason):
-                yield {"match": match | state} | refusal(answer, namespace, denied_status)
+                yield {"match": match | state} | refuse(answer, ())
             else:
                 # a site that says so itself is not to be mistaken for us
                 route = {"route": _forward(answer.cluster, port), "response_headers_to_remove": [DECISION]}
                 yield {"match": match | state} | route
     allowed = [port for port, ones in rights if ones[-1].answer is not Answer.DENIED]
     reason = Reason.PORT if allowed else Reason.NO_RULE
-    yield {"match": {"prefix": "/"}} | refusal(reason, namespace, denied_status, ports=allowed)
+    yield {"match": {"prefix": "/"}} | refuse(reason, allowed)
 
 
 def _answers(rights: tuple[Right, ...]) -> Iterator[tuple[Json, Right | Reason]]:
@@ -155,6 +163,14 @@ def _forward(cluster: str, port: int) -> Json:
     route = {"cluster": cluster, "timeout": "0s"}
     usual = 80 if cluster == BY_NAME else 443
     return route if port == usual else route | {"host_rewrite": "%REQ(:AUTHORITY)%:%DOWNSTREAM_LOCAL_PORT%"}
+
+
+def _let_through(reason: Reason) -> Json:
+    """What an audit does with a request that would be denied."""
+    return {
+        "route": {"cluster": BY_NAME, "timeout": "0s"},
+        "response_headers_to_add": [header(DECISION, f"audit; reason={reason}")],
+    }
 
 
 _REASONS = {Answer.DENIED: Reason.DENIED, Answer.OTHER_PROTOCOL: Reason.PROTOCOL}

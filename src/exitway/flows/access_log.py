@@ -72,6 +72,7 @@ class _Entry:
             protocol=_protocol(self.fields, self.call.sort),
             decision=decision,
             detail=detail,
+            audit=self.observed.policy.audit,
         )
 
 
@@ -108,7 +109,7 @@ class AccessLogReader:
             flow = self._flow(line)
             if flow is None:
                 continue
-            if flow.decision.allowed:
+            if flow.decision.allowed or flow.audit:
                 self._remember(beginning)
             yield flow
 
@@ -118,7 +119,7 @@ class AccessLogReader:
         if entry is None:
             return None
         decided = entry.still(entry.observed.policy)
-        if decided.allowed:
+        if decided.allowed or entry.observed.policy.audit:
             return None
         before = entry.still(entry.observed.former) if entry.observed.former else decided
         why = " ".join(filter(None, (decided.reason, str(decided.because or ""))))
@@ -147,8 +148,10 @@ class AccessLogReader:
         if entry is None:
             return None
         fields, call, observed = entry.fields, entry.call, entry.observed
-        refusal = observed.refusal(call.name or entry.asked, call.port) if _unresolved(fields) else None
-        decision = _decision(fields, decide(observed.policy, call), refusal)
+        refused = observed.policy.audit or _unresolved(fields)
+        refusal = observed.refusal(call.name or entry.asked, call.port) if refused else None
+        decided = decide(observed.policy, call)
+        decision = _audited(decided, refusal) if observed.policy.audit else _decision(fields, decided, refusal)
         return entry.flow(fields["z"]["at"], decision, _detail(fields, decision))
 
 
@@ -184,6 +187,11 @@ def _decision(entry: Mapping[str, Any], decided: Decision, refusal: Reason | Non
     if done is decided.verdict:
         return decided
     return Decision(done, Reason.RULE if done is Verdict.ALLOW else reason)
+
+
+def _audited(decided: Decision, refusal: Reason | None) -> Decision:
+    """What would have been done."""
+    return Decision(Verdict.DENY, refusal, decided.because) if decided.allowed and refusal else decided
 
 
 def _said(entry: Mapping[str, Any]) -> str:

@@ -10,7 +10,10 @@ from exitway.names.call import Decision
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """``time`` is RFC 3339 in UTC; ``name`` is what was asked for (empty where nothing named it), ``address`` what was dialled."""
+    """``time`` is RFC 3339 in UTC; ``name`` is what was asked for (empty where nothing named it), ``address`` what was dialled.
+
+    ``audit``: the decision is what it would have been; it was let through.
+    """
 
     time: str
     workload: str
@@ -20,6 +23,7 @@ class Flow:
     protocol: str
     decision: Decision
     detail: str = ""
+    audit: bool = False
 
     def line(self) -> str:
         """One JSON line, without its end. Non-ASCII and control characters are escaped, so a client cannot forge lines or colours."""
@@ -34,4 +38,5 @@ class Flow:
             "reason": self.decision.reason,
             "rule": str(self.decision.because) if self.decision.because else None,
         }
-        return json.dumps(record | ({"detail": self.detail} if self.detail else {}))
+        record |= {"detail": self.detail} if self.detail else {}
+        return json.dumps(record | ({"audit": True} if self.audit else {}))

@@ -19,6 +19,12 @@ NEVER = (
 )  # fmt: skip
 """Nobody's, multicast, and forms that embed another address (v4-compatible, v4-mapped, NAT64, Teredo, 6to4). No rule excepts these."""
 
+ALWAYS = (
+    "127.0.0.0/8", "169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32", "fe80::/10", "fd00:ec2::254/128",
+)  # fmt: skip
+"""Of the private ones: loopback, link-local, and the clouds' metadata addresses. An audit, which lets all else through, does not lead there."""
+
+_ALWAYS = tuple(map(ip_network, ALWAYS))
 _PRIVATE = tuple(map(ip_network, PRIVATE))
 _NEVER = tuple(map(ip_network, NEVER))
 
@@ -34,6 +40,11 @@ def permitted(address: IPv4Address | IPv6Address, port: int, exceptions: Iterabl
         return True
     holding = [(network.prefixlen, allowed) for network, of, allowed in exceptions if of == port and address in network]
     return bool(holding) and max(holding)[1]
+
+
+def audited(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an audit lets through what leads to this address."""
+    return not any(address in network for network in (*_NEVER, *_ALWAYS))
 
 
 def is_private(network: Network) -> bool:

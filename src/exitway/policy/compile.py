@@ -13,7 +13,7 @@ from exitway.policy.policy import Policy
 from exitway.resources.intent import Intent, Network, Permission, Permissions
 
 
-def compile_policy(intents: Iterable[Intent], workload: Workload, now: datetime) -> Policy:
+def compile_policy(intents: Iterable[Intent], workload: Workload, now: datetime, *, audit: bool = False) -> Policy:
     """What the intents mean for this workload at this moment. The order of the intents does not matter."""
     in_force = [
         intent for intent in intents if concerns(intent, workload) and (intent.expires is None or intent.expires > now)
@@ -30,6 +30,7 @@ def compile_policy(intents: Iterable[Intent], workload: Workload, now: datetime)
         hosts=_flat(hosts),
         networks=_flat_networks(networks),
         valid_until=min((intent.expires for intent in in_force if intent.expires), default=None),
+        audit=audit,
     )
 
 

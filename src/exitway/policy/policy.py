@@ -15,7 +15,7 @@ from exitway.resources.intent import Network, Permissions
 
 @dataclass(frozen=True)
 class Policy:
-    """Names, networks, and until when this is true.
+    """Names, networks, and until when this is true. ``audit``: the verdicts are recorded, and not carried out.
 
     ``hosts`` is flat: the permissions of a pattern already contain those of every wider pattern, so the most specific pattern that matches
     a name decides alone. That is how Envoy chooses a virtual host, too.
@@ -24,6 +24,7 @@ class Policy:
     hosts: Mapping[Host, Permissions] = field(default_factory=dict)
     networks: Mapping[Network, Permissions] = field(default_factory=dict)
     valid_until: datetime | None = None
+    audit: bool = False
 
     @cached_property
     def tcp_hosts(self) -> tuple[Host, ...]:

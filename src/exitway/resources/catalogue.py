@@ -87,6 +87,7 @@ CATALOGUE = {
     "EXW0702": "the proxy does not listen in the workload's namespace",
     "EXW0703": "a port cannot be published",
     "EXW0704": "names are not served in the workload's namespace",
+    "EXW0705": "nothing would be enforced",
     "EXW0801": "no Envoy binary",
     "EXW0802": "the Envoy binary is not one",
     "EXW0803": "Envoy is too old",

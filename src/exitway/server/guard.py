@@ -25,7 +25,7 @@ class Guard:
     def __init__(self, wall: Wall, names: Names) -> None:
         self._wall = wall
         self._names = names
-        self._exceptions: set[Excepted] | None = None
+        self._held: tuple[set[Excepted], bool] | None = None
 
     async def follow(self, policies: Mapping[str, Policy]) -> None:
         """Hold to these policies from now on; by workload id.
@@ -37,11 +37,12 @@ class Guard:
         for identity, policy in policies.items():
             excepted, local = exceptions(policy), _local_ports(policy)
             held = (str(host) for host in policy.tcp_hosts if host.wildcard)
-            self._names.limit(identity, excepted, local, held)
+            self._names.limit(identity, excepted, local, held, audit=policy.audit)
             everybody |= excepted | {(ipaddress.IPv4Network(LOOPBACK), port, True) for port in local}
-        if everybody != self._exceptions:
-            await asyncio.to_thread(_nft, self._wall.ruleset(sorted(everybody, key=str)))
-            self._exceptions = everybody
+        audit = any(policy.audit for policy in policies.values())
+        if (everybody, audit) != self._held:
+            await asyncio.to_thread(_nft, self._wall.ruleset(sorted(everybody, key=str), audit=audit))
+            self._held = everybody, audit
 
     def stop(self) -> None:
         """Nothing is sent any more."""

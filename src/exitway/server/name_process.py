@@ -10,7 +10,8 @@ On its Unix socket (SOCK_SEQPACKET, one server at a time) a message is one JSON 
                       {"pin": ID, "names": {NAME: IPV4 or ""}}: they keep their addresses (that one, if they have none yet)
                       {"unpin": ID, "names": [NAME, ...]}
                       {"upstream": [SERVER, ...]}, with the sockets that the proxy asks at unless it serves there already
-                      {"limits": ID, "exceptions": [[NETWORK, PORT, ALLOWED], ...], "local": [PORT, ...], "held": [PATTERN, ...]}
+                      {"limits": ID, "exceptions": [[NETWORK, PORT, ALLOWED], ...], "local": [PORT, ...],
+                       "held": [PATTERN, ...], "audit": BOOL}
                       {"release": ID, "names": [NAME, ...]}: their addresses mean something to the proxy now
     to the server     {"serving": [ID, ...], "proxy": PORT} at first
                       {"id": ID, "name": NAME, "addresses": [IPV4, IPV6]} for each name, old ones first
@@ -183,6 +184,7 @@ class NameProcess:
             (ip_network(network), port, allowed) for network, port, allowed in message["exceptions"]
         )
         asker.local_ports = frozenset(message["local"])
+        asker.audit = message["audit"]
         asker.addresses.held = [Host.parse(pattern) for pattern in message["held"]]
 
     def _refused(self, asker: Asker[Any], name: str, port: int, reason: Reason) -> None:

@@ -104,7 +104,13 @@ class Names:
         return identity in self._served
 
     def limit(
-        self, identity: str, exceptions: Iterable[Excepted], local_ports: Iterable[int], held: Iterable[str]
+        self,
+        identity: str,
+        exceptions: Iterable[Excepted],
+        local_ports: Iterable[int],
+        held: Iterable[str],
+        *,
+        audit: bool = False,
     ) -> None:
         """Where names of a workload may lead: networks and ports that the guard lets through, ports of ``host.exitway.internal``.
 
@@ -112,7 +118,7 @@ class Names:
         """
         networks = [[str(network), port, allowed] for network, port, allowed in sorted(exceptions, key=str)]
         limits: dict[str, Any] = {"limits": identity, "exceptions": networks, "local": sorted(local_ports)}
-        limits["held"] = sorted(held)
+        limits |= {"held": sorted(held), "audit": audit}
         if self._limits.get(identity) != limits:
             self._limits[identity] = limits
             self._send(limits)

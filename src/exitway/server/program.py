@@ -54,6 +54,7 @@ class Member:
     netns: str
     intents: tuple[Intent, ...] = ()
     publications: tuple[Publication, ...] = ()
+    audit: bool = False
 
     @cached_property
     def policy_class(self) -> str:
@@ -62,6 +63,7 @@ class Member:
             self.workload.namespace,
             sorted(self.workload.labels.items()),
             [repr(intent) for intent in self.intents],
+            self.audit,
         ]
         return hashlib.blake2b(json.dumps(identity).encode(), digest_size=6).hexdigest()
 
@@ -117,7 +119,7 @@ class Program:
             name = member.policy_class
             if name not in compiled:
                 intents = registry.intents_for(member.workload.namespace) + member.intents
-                policy = compile_policy(intents, member.workload, now)
+                policy = compile_policy(intents, member.workload, now, audit=member.audit)
                 compiled[name] = self._routes(name, policy, member.workload.namespace)
         return compiled
 

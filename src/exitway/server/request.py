@@ -3,6 +3,7 @@
     {"namespace": "shop", "name": "checkout", "pid": 4711, "labels": {"app": "checkout"}, "rules": [wire, ...],
      "publish": [{"address": "127.0.0.1", "port": 8080, "target": 80}]}
 
+``"audit": true``: what is denied is recorded and let through; ``"requireEnforce": true``: refuse the workload rather than that.
 ``pid``: a process in the workload's namespaces, as the server sees it. The namespace of the rules is that of the workload.
 """
 
@@ -41,6 +42,8 @@ class _Request(Form):
     labels: dict[str, str] = Field(default_factory=dict)
     rules: tuple[dict[str, Any], ...] = ()
     publish: tuple[_Publish, ...] = ()
+    audit: bool = False
+    requireEnforce: bool = False  # noqa: N815 - wire name
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Brought:
     pid: int
     intents: tuple[Intent, ...]
     publications: tuple[Publication, ...]
+    audit: bool = False
+    require_enforce: bool = False
 
 
 def read_request(wire: Mapping[str, Any]) -> Brought:
@@ -69,6 +74,8 @@ def read_request(wire: Mapping[str, Any]) -> Brought:
         form.pid,
         tuple(_intents(form)),
         tuple(Publication(one.address, one.port, one.target) for one in form.publish),
+        form.audit,
+        form.requireEnforce,
     )
 
 

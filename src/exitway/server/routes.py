@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from exitway import __version__
@@ -23,7 +23,7 @@ def routes(server: Server) -> list[Route]:
 
     async def add(request: Request) -> Response:
         running = await server.workloads.add(await read_object(request))
-        return JSONResponse({"id": running.member.id}, status_code=201)
+        return JSONResponse({"id": running.member.id, "audit": running.member.audit}, status_code=201)
 
     async def remove(request: Request) -> Response:
         identity = request.path_params["id"]
@@ -35,10 +35,14 @@ def routes(server: Server) -> list[Route]:
     async def status(_: Request) -> Response:
         return JSONResponse(_status(server))
 
+    async def metrics(_: Request) -> Response:
+        return PlainTextResponse(_metrics(server))
+
     return [
         Route("/exitway/v1/workloads", add, methods=["POST"]),
         Route("/exitway/v1/workloads/{id}", remove, methods=["DELETE"]),
         Route("/exitway/v1/status", status),
+        Route("/exitway/v1/metrics", metrics),
     ]
 
 
@@ -64,8 +68,24 @@ def _status(server: Server) -> dict[str, object]:
                 "namespace": one.member.workload.namespace,
                 "name": one.member.workload.name,
                 "pid": one.process.pid,
+                "audit": one.member.audit,
                 "error": server.steerer.error(one.member.id),
             }
             for one in server.workloads.running.values()
         ],
     }
+
+
+def _metrics(server: Server) -> str:
+    """Prometheus text (https://prometheus.io/docs/instrumenting/exposition_formats/)."""
+    audits = [one.member.audit for one in server.workloads.running.values()]
+    lines = [
+        "# HELP exitway_workloads Running workloads, by whether denials are carried out (enforce) or only recorded (audit).",
+        "# TYPE exitway_workloads gauge",
+        f'exitway_workloads{{mode="enforce"}} {audits.count(False)}',
+        f'exitway_workloads{{mode="audit"}} {audits.count(True)}',
+        "# HELP exitway_proxy_restarts_total Envoys that ended by themselves.",
+        "# TYPE exitway_proxy_restarts_total counter",
+        f"exitway_proxy_restarts_total {server.supervisor.restarts}",
+    ]
+    return "\n".join(lines) + "\n"

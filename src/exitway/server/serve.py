@@ -72,7 +72,11 @@ class Server:
             self._recorder.reader, lambda: self.discovery.settled(1, REVOKED_SECONDS), self._recorder.tell
         )
         self.workloads = Workloads(
-            settings.runtime_dir, self._names, changed=self.publish, refused=self._recorder.refused
+            settings.runtime_dir,
+            self._names,
+            audit_namespaces=settings.audit_namespaces,
+            changed=self.publish,
+            refused=self._recorder.refused,
         )
         self.steerer = Steerer()
         self._publishing = asyncio.Lock()

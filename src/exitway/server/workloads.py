@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,11 +53,13 @@ class Workloads:
         directory: Path,
         names: Names,
         *,
+        audit_namespaces: Collection[str],
         changed: Callable[[], Awaitable[None]],
         refused: Callable[[Member, str | None, Refused], None],
     ) -> None:
         self._records = directory / "workloads"
         self._netns = directory / "netns"
+        self._audit_namespaces = audit_namespaces
         self._changed = changed
         self._names = names
         self._refused = refused
@@ -86,6 +88,9 @@ class Workloads:
             Refusal: a bad request or rule, a process that is not in a namespace of its own, or a proxy that does not come up.
         """
         brought = read_request(request)
+        if brought.require_enforce and self._audited(brought):
+            message = "the workload would be under audit: what is denied would be recorded and let through"
+            raise _refusal("EXW0705", message, "without --audit, and its namespace not in EXITWAY_AUDIT_NAMESPACES")
         process = _process(brought.pid)
         if faults := list(authority_faults(brought.intents)):
             raise invalid([Cause(problem, ITSELF) for problem in faults])
@@ -138,7 +143,17 @@ class Workloads:
                 running.watch.cancel()
 
     def _member(self, brought: Brought, identity: str) -> Member:
-        return Member(identity, brought.workload, str(self._netns / identity), brought.intents, brought.publications)
+        return Member(
+            identity,
+            brought.workload,
+            str(self._netns / identity),
+            brought.intents,
+            brought.publications,
+            self._audited(brought),
+        )
+
+    def _audited(self, brought: Brought) -> bool:
+        return brought.audit or brought.workload.namespace in self._audit_namespaces
 
     def _serve(self, member: Member, process: Process) -> Running:
         running = Running(member, process)
