@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from exitway.lab.lab import Arrivals, Lab
+
+settings.register_profile("exitway", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("exitway")
 
 
 @pytest.fixture(scope="session")
