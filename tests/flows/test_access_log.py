@@ -13,6 +13,7 @@ from exitway.resources.intent import Action
 from tests.intents import intent
 
 RULES = [intent("httpbin", "httpbin.org", "80/HTTP"), intent("db", "198.18.5.0/24", "5432/TCP")]
+RULES.append(intent("api", "api.example", "80/HTTP", methods="GET", paths="/ /v1/*"))
 POLICY = compile_policy(RULES, Workload("shop", "w"), datetime(2027, 1, 1, tzinfo=UTC))
 OBSERVED = {"w1": Observed("shop/w", POLICY, {"240.240.0.9": "mail.example"}.get, lambda *_: None)}
 
@@ -54,6 +55,15 @@ HTTP = {"authority": "httpbin.org", "protocol": "HTTP/1.1"}
         ({"chain": "deny", "sni": "evil.example", "destination": "[2001:2::2]:443", "status": 0}, "evil.example", 443, "TLS", "deny", "no-rule", None),
         ({"chain": "deny", "destination": "240.240.0.9:25", "status": 0}, "mail.example", 25, "TCP", "deny", "no-rule", None),
         ({"chain": "tcp", "destination": "198.18.5.1:5432", "status": 0}, "", 5432, "TCP", "allow", "rule", "db"),
+        # the proxy says that the method is in doubt, which the line itself does not
+        (
+            HTTP | {"authority": "api.example", "details": "direct_response", "decision": "deny; reason=method", "status": 404},
+            "api.example", 80, "HTTP/1.1", "deny", "method", "api",
+        ),
+        (
+            HTTP | {"authority": "api.example", "path": "/v2", "details": "direct_response", "decision": "deny; reason=path", "status": 404},
+            "api.example", 80, "HTTP/1.1", "deny", "path", "api",
+        ),
         # an allowed site that answers with our header decides nothing
         (HTTP | {"decision": "deny; reason=bogus"}, "httpbin.org", 80, "HTTP/1.1", "allow", "rule", "httpbin"),
         # the policy has changed since: what was done stands, and no rule is made up for it
@@ -72,6 +82,12 @@ def test_what_a_line_tells(fields, name, port, protocol, verdict, reason, rule):
         reason,
     ]
     assert record["rule"] == (f"egress-rule/shop/{rule}" if rule else None)
+
+
+def test_a_denied_request_is_told_with_its_method_and_path_and_no_more_of_it_than_helps():
+    denied = HTTP | {"details": "direct_response", "decision": "deny; reason=path", "status": 404}
+    (flow,) = told(line(method="POST", path="/" + "a" * 10_000, **denied))
+    assert flow.detail == "POST /" + "a" * 194
 
 
 def test_an_allowed_destination_is_told_once_and_a_denied_one_each_time():
