@@ -13,18 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import istio_shape
-from exitway_server import RULES, Exitway, rule
+from exitway_server import RULES, Exitway, egress_rule, rule
 from process import BENCH, PROXY_CORE, RUN, all_pids, end, find, on, spawn, wait_for_port
-from world import ALLOWED
+from world import ALLOWED, DENIED, ORIGIN, OTHER
 
-PROXY_PORT = 3128
+PROXY_PORT, TLS_PORT = 3128, 3129
+NONE = "no Exitway"
 
 
 @dataclass
 class Contender:
     """One way out. As it stands: no proxy at all."""
 
-    name: str = "direct"
+    name: str = NONE
     command: str = "curl"
     """The program that must be there."""
     prefix: list[str] = field(default_factory=list)
@@ -34,6 +35,9 @@ class Contender:
     """Whether requests go to the proxy's address with the whole URL in them."""
     keep_alive: bool = True
     """Whether a connection outlives a request."""
+    allowed: str = ALLOWED[0]
+    denied: str = DENIED
+    """Hosts, or addresses, of the world: one that it lets through, and one that it does not."""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     pids: set[int] = field(default_factory=set)
     """The processes whose processor time and memory count."""
@@ -64,20 +68,39 @@ class ForwardProxy(Contender):
 
 
 @dataclass
-class IstioShape(Contender):
-    """A sidecar: nftables lead port 80 of everybody but user 1337 to it, and it runs as that user."""
+class Redirected(Contender):
+    """It runs as user 1337, and nftables lead a port of everybody else to it; ``ruleset`` is a file of ours."""
+
+    arguments: tuple[str, ...] = ()
+    ruleset: str = "tls.nft"
+    port: int = TLS_PORT
+    """Where it shows that it listens. (Squid takes no more from its port for redirected connections after one that was not.)"""
+
+    def start(self) -> None:
+        self.spawn([*USER_1337, find(self.command) or self.command, *self.arguments], self.port)
+        subprocess.run(["nft", "--file", str(BENCH / "peers" / self.ruleset)], check=True)
+
+    def stop(self) -> None:
+        subprocess.run(["nft", "delete", "table", "ip", "redirected"], check=False, stderr=subprocess.DEVNULL)
+        super().stop()
+
+
+@dataclass
+class IstioShape(Redirected):
+    """A sidecar."""
 
     command: str = "envoy"
     hosts: tuple[str, ...] = ()
+    ruleset: str = "istio.nft"
+    port: int = istio_shape.LISTEN
 
     def start(self) -> None:
         config = RUN / "istio.json"
         config.write_text(json.dumps(istio_shape.bootstrap(list(self.hosts), str(RUN / "istio-access.log"))))
         (RUN / "istio-access.log").touch()
         os.chown(RUN / "istio-access.log", 1337, 1337)
-        user = ["setpriv", "--reuid", "1337", "--regid", "1337", "--clear-groups"]
-        envoy = [
-            envoy_binary(),
+        self.command = envoy_binary()
+        self.arguments = (
             "--concurrency",
             "1",
             "--config-path",
@@ -85,13 +108,8 @@ class IstioShape(Contender):
             "--log-level",
             "error",
             "--use-dynamic-base-id",
-        ]
-        self.spawn([*user, *envoy], istio_shape.LISTEN)
-        subprocess.run(["nft", "--file", str(BENCH / "peers/istio.nft")], check=True)
-
-    def stop(self) -> None:
-        subprocess.run(["nft", "delete", "table", "ip", "istio"], check=False, stderr=subprocess.DEVNULL)
-        super().stop()
+        )
+        super().start()
 
 
 @dataclass
@@ -101,9 +119,13 @@ class ExitwayRun(Contender):
     command: str = "exitway"
     server: Exitway = field(default_factory=Exitway)
     hosts: tuple[str, ...] = ()
+    direct: dict[str, list[str]] = field(default_factory=dict)
+    """What goes through the kernel (``hosts`` or ``cidrs``), instead of ``hosts`` through the proxy."""
 
     def start(self) -> None:
-        RULES.write_text(json.dumps(rule("bench", list(self.hosts))))
+        port = {"number": 80, "protocol": "TCP"}
+        direct = egress_rule("bench", **self.direct, ports=[port], direct=True)
+        RULES.write_text(json.dumps(direct if self.direct else rule("bench", list(self.hosts))))
         before = all_pids()
         self.server.up()
         self.pids = all_pids() - before
@@ -111,6 +133,9 @@ class ExitwayRun(Contender):
 
     def stop(self) -> None:
         self.server.down()
+
+
+USER_1337 = ["setpriv", "--reuid", "1337", "--regid", "1337", "--clear-groups"]
 
 
 def envoy_binary() -> str:
@@ -151,6 +176,31 @@ def contenders() -> list[Contender]:
         ),
         ForwardProxy("tinyproxy", "tinyproxy", arguments=("-d", "-c", str(peers / "tinyproxy.conf")), keep_alive=False),
         ForwardProxy("mitmproxy", "mitmdump", arguments=mitmproxy),
+    ]
+
+
+def tls_contenders() -> list[Contender]:
+    """TLS, not decrypted, decided by its SNI; the peers are redirected to."""
+    peers = BENCH / "peers"
+    haproxy = ("-db", "-f", str(peers / "haproxy-tls.cfg"), "-f", str(RUN / "haproxy-tls-backends.cfg"))
+    return [
+        Contender(),
+        ExitwayRun("Exitway", hosts=tuple(ALLOWED)),
+        Redirected("HAProxy", "haproxy", arguments=haproxy),
+        Redirected("Squid", "squid", arguments=("-N", "-f", str(peers / "squid-tls.conf")), port=PROXY_PORT),
+    ]
+
+
+def direct_contenders() -> list[Contender]:
+    """Through the kernel; HAProxy is asked as a forward proxy."""
+    peers = BENCH / "peers"
+    haproxy = ("-db", "-f", str(peers / "haproxy.cfg"), "-f", str(RUN / "haproxy-backends.cfg"))
+    networks = {"cidrs": [f"{ORIGIN}/32"]}
+    return [
+        Contender(),
+        ExitwayRun("Exitway, direct range", direct=networks, allowed=ORIGIN, denied=OTHER),
+        ExitwayRun("Exitway, direct names", direct={"hosts": ALLOWED}),
+        ForwardProxy("HAProxy", "haproxy", arguments=haproxy),
     ]
 
 

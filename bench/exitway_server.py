@@ -28,7 +28,13 @@ ENVIRONMENT = {
 
 def rule(name: str, hosts: list[str]) -> dict[str, Any]:
     """An egress rule for ports 80 (HTTP) and 443 (TLS) of these hosts."""
-    to = {"hosts": hosts, "ports": [{"number": 80, "protocol": "HTTP"}, {"number": 443, "protocol": "TLS"}]}
+    return egress_rule(
+        name, hosts=hosts, ports=[{"number": 80, "protocol": "HTTP"}, {"number": 443, "protocol": "TLS"}]
+    )
+
+
+def egress_rule(name: str, **to: Any) -> dict[str, Any]:
+    """An egress rule with one destination, in the words of ``exitway.dev/v1``."""
     return {
         "apiVersion": "exitway.dev/v1",
         "kind": "EgressRule",

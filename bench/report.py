@@ -9,13 +9,18 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 from changes import CASES
+from contenders import NONE
 from memory import FEW, MANY
-from traffic import Sample
+from traffic import Rated, Sample
 
 Row = Iterable[object]
 Times = dict[str, list[float]]
+Target = tuple[str, float | None, float, bool]
+"""What was wanted, what it is, the limit, and whether more is better."""
+Taken = TypeVar("Taken", bound=Rated)
 ISTIO, SQUID, EXITWAY = "Istio's shape, 1,000 hosts", "Squid", "Exitway, 10 hosts"
 MISSING = "-"
 
@@ -52,10 +57,10 @@ def machine(versions: list[str], commands: str) -> str:
 
 
 def versus(
-    samples: dict[str, list[Sample]],
+    samples: dict[str, list[Taken]],
     name: str,
     other: str,
-    value: Callable[[Sample], float],
+    value: Callable[[Taken], float],
     combine: Callable[[float, float], float],
 ) -> float | None:
     """Median over rounds of a comparison made inside each round."""
@@ -66,12 +71,17 @@ def versus(
     )
 
 
-def ratio(samples: dict[str, list[Sample]], name: str, other: str) -> float | None:
-    return versus(samples, name, other, lambda sample: sample.requests_per_second, lambda mine, theirs: mine / theirs)
+def ratio(
+    samples: dict[str, list[Taken]],
+    name: str,
+    other: str,
+    value: Callable[[Taken], float] = lambda sample: sample.per_second,
+) -> float | None:
+    return versus(samples, name, other, value, lambda mine, theirs: mine / theirs)
 
 
 def added(samples: dict[str, list[Sample]], name: str, value: Callable[[Sample], float]) -> float | None:
-    return versus(samples, name, "direct", value, lambda mine, theirs: mine - theirs)
+    return versus(samples, name, NONE, value, lambda mine, theirs: mine - theirs)
 
 
 def number(value: float | None, form: str = ".2f") -> str:
@@ -87,7 +97,7 @@ def traffic(samples: dict[str, list[Sample]], rounds: int, seconds: int) -> str:
     head = [
         "",
         "requests/s",
-        "÷ direct",
+        f"÷ {NONE}",
         "÷ Squid",
         "÷ Istio's shape",
         "added p50, ms",
@@ -98,26 +108,26 @@ def traffic(samples: dict[str, list[Sample]], rounds: int, seconds: int) -> str:
     rows = [
         [
             name,
-            spread([sample.requests_per_second for sample in taken], ",.0f"),
-            *(number(ratio(samples, name, other)) for other in ("direct", SQUID, ISTIO)),
+            spread([sample.per_second for sample in taken], ",.0f"),
+            *(number(ratio(samples, name, other)) for other in (NONE, SQUID, ISTIO)),
             *(
-                number(None if name == "direct" else added(samples, name, value), ".3f")
+                number(None if name == NONE else added(samples, name, value), ".3f")
                 for value in (lambda sample: sample.p50_ms, lambda sample: sample.p99_ms)
             ),
-            number(median(sample.cpu_seconds_per_10k for sample in taken) if name != "direct" else None),
+            number(median(sample.cpu_seconds_per_10k for sample in taken) if name != NONE else None),
             " + ".join(f"{megabytes:.0f}" for megabytes in taken[-1].rss_mb) or MISSING,
         ]
         for name, taken in samples.items()
     ]
-    direct = (
-        f" Direct: p50 {median(s.p50_ms for s in samples['direct']):.3f} ms, p99 {median(s.p99_ms for s in samples['direct']):.3f} ms."
-        if "direct" in samples
+    none = (
+        f" With {NONE}: p50 {median(s.p50_ms for s in samples[NONE]):.3f} ms, p99 {median(s.p99_ms for s in samples[NONE]):.3f} ms."
+        if NONE in samples
         else ""
     )
     return f"""## HTTP over keep-alive connections
 
 1 kB of body; {rounds} rounds of {seconds} s, each contender once in each round and started anew; medians (least to most), and ratios and differences taken inside each round.
-Requests/s, processor time and memory at 16 connections; latency at one connection, which asks again as soon as it is answered.{direct}
+Requests/s, processor time and memory at 16 connections; latency at one connection, which asks again as soon as it is answered.{none}
 Each contender has one thread on one core, and first proved that it lets one host of its list through and keeps a host off the list back; load and origin share another core.
 The lists have ten hosts unless it says otherwise. Squid, HAProxy, tinyproxy (which closes after each answer) and mitmproxy are asked as forward proxies over loopback and log nothing; the Istio shape is redirected to and writes Istio's access log; Exitway's client is sealed, and its memory is Envoy + control plane + the rest.
 
@@ -174,15 +184,15 @@ def growth(taken: dict[tuple[str, int], list[float]], name: str) -> float | None
     )
 
 
-def targets(
+def reached(
     samples: dict[str, list[Sample]],
     starts: Times,
     times: dict[tuple[str, int, int], list[float]],
     taken: dict[tuple[str, int], list[float]],
-) -> str:
+) -> list[Target]:
     creates = [median(values) * 1000 for (what, _, _), values in times.items() if what == "exitway create"]
     start = {name: median(values) * 1000 for name, values in starts.items()}
-    reached: list[tuple[str, float | None, float, bool]] = [
+    return [
         ("requests/s ÷ Squid", ratio(samples, EXITWAY, SQUID), 1.0, True),
         ("requests/s ÷ Istio's shape", ratio(samples, EXITWAY, ISTIO), 1.0, True),
         ("added p50 at one connection, ms", added(samples, EXITWAY, lambda sample: sample.p50_ms), 0.25, False),
@@ -196,9 +206,12 @@ def targets(
         ),
         ("Envoy's memory, 10,000 hosts ÷ 10", growth(taken, "Exitway"), 1.2, False),
     ]
+
+
+def targets(wanted: Iterable[Target]) -> str:
     rows = [
         [what, f"{'at least' if more else 'at most'} {limit:g}", number(value), verdict(value, limit, more=more)]
-        for what, value, limit, more in reached
+        for what, value, limit, more in wanted
     ]
     return f"## Targets\n\n{table(['', 'target', 'measured', ''], rows)}"
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import bulk
 import changes
 import contenders
 import memory
+import names
 import report
+import report_rates
+import resolver
 import startup
 import traffic
+from contenders import NONE, Contender
 from process import BENCH
 from world import enclose, world
 
-PARTS = ("traffic", "startup", "changes", "memory")
+PARTS = ("traffic", "tls", "direct", "dns", "startup", "changes", "memory", "names")
 
 
 def arguments() -> argparse.Namespace:
@@ -30,7 +36,10 @@ def arguments() -> argparse.Namespace:
         "--contender",
         nargs="+",
         default=[""],
-        help="beginnings of the names to measure in traffic (all); direct is always among them",
+        help=f"beginnings of the names to measure where peers are (all); {NONE!r} is always among them",
+    )
+    parser.add_argument(
+        "--names", type=int, default=names.MANY, help=f"how many names to ask for in `names` ({names.MANY})"
     )
     parser.add_argument(
         "--output", type=Path, default=BENCH / "RESULTS.md", help="where the tables go (bench/RESULTS.md)"
@@ -49,9 +58,13 @@ def measure(options: argparse.Namespace) -> str:
         failures += failed
     shown = {
         "traffic": lambda samples: report.traffic(samples, options.rounds, options.seconds),
+        "tls": lambda samples: report_rates.tls(samples, options.rounds, options.seconds),
+        "direct": lambda samples: report_rates.direct(samples, options.rounds, options.seconds),
+        "dns": lambda samples: report_rates.dns(samples, options.rounds, options.seconds),
         "startup": report.startup,
         "changes": report.changes,
         "memory": report.memory,
+        "names": lambda taken: report_rates.names(taken, options.names),
     }
     sections = [shown[part](result) for part, result in results.items() if result]
     left_out = (
@@ -59,21 +72,27 @@ def measure(options: argparse.Namespace) -> str:
         if failures
         else []
     )
-    targets = report.targets(*(results[part] for part in PARTS))
+    reached = report.reached(*(results[part] for part in ("traffic", "startup", "changes", "memory")))
+    targets = report.targets([*reached, *report_rates.reached(results["tls"], results["direct"])])
     return "\n\n".join(["# Bench", "Made by `make bench`.", targets, *sections, *left_out, machine]) + "\n"
 
 
 def parts(options: argparse.Namespace, failures: list[str]) -> dict:
-    chosen = [
-        one for one in contenders.contenders() if one.name == "direct" or one.name.startswith(tuple(options.contender))
-    ]
-    failures += [f"{one.name}: {contenders.missing(one)}" for one in chosen if contenders.missing(one)]
-    present = [one for one in chosen if not contenders.missing(one)]
+    def measured(of: list[Contender], take: Callable) -> tuple[dict, list[str]]:
+        chosen = [one for one in of if one.name == NONE or one.name.startswith(tuple(options.contender))]
+        failures.extend(f"{one.name}: {contenders.missing(one)}" for one in chosen if contenders.missing(one))
+        present = [one for one in chosen if not contenders.missing(one)]
+        return traffic.measure(present, options.rounds, lambda contender: take(contender, options.seconds))
+
     measures = {
-        "traffic": lambda: traffic.measure(present, options.rounds, options.seconds),
+        "traffic": lambda: measured(contenders.contenders(), traffic.sample),
+        "tls": lambda: measured(contenders.tls_contenders(), bulk.tls),
+        "direct": lambda: measured(contenders.direct_contenders(), bulk.direct),
+        "dns": lambda: measured(resolver.contenders(), resolver.sample),
         "startup": lambda: startup.measure(2, 3 * options.rounds),
         "changes": lambda: changes.measure(3 * options.rounds),
         "memory": lambda: memory.measure((options.rounds + 1) // 2),
+        "names": lambda: names.measure(options.names),
     }
     return {part: measures[part] for part in options.only}
 

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-from contenders import PROXY_PORT, Contender
+from contenders import NONE, PROXY_PORT, Contender
 from process import BENCH, LOAD_CORES, cpu_seconds, on, rss_mb
-from world import ALLOWED, DENIED, status
+from world import status
+
+
+class Rated(Protocol):
+    @property
+    def per_second(self) -> float: ...
+
+
+Taken = TypeVar("Taken", bound=Rated)
 
 
 @dataclass(frozen=True)
 class Sample:
     """One contender in one round."""
 
-    requests_per_second: float
+    per_second: float
+    """Requests."""
     p50_ms: float
     p99_ms: float
     """Latency of one connection that asks again as soon as it is answered."""
@@ -56,16 +66,17 @@ def sample(contender: Contender, seconds: int) -> Sample:
     return Sample(busy.requests / busy.seconds, alone.p50_ms, alone.p99_ms, cpu / busy.requests * 10_000, memory)
 
 
-def verify(contender: Contender) -> None:
+def verify(contender: Contender, scheme: str = "http") -> None:
     """Nothing is measured that does not let the allowed host through and keep the other one back (which the world does have)."""
-    allowed, denied = (status(contender.prefix, contender.curl_options, host) for host in (ALLOWED[0], DENIED))
-    direct = contender.name == "direct"
-    if allowed != "200" or (denied == "200") != direct:
+    hosts = (contender.allowed, contender.denied)
+    allowed, denied = (status(contender.prefix, contender.curl_options, host, scheme) for host in hosts)
+    if allowed != "200" or (denied == "200") != (contender.name == NONE):
         raise RuntimeError(f"{contender.name}: HTTP {allowed} for the allowed host, {denied} for the denied one")
 
 
-def wrk(contender: Contender, connections: int, seconds: int) -> Load:
-    host = ALLOWED[0]
+def wrk(contender: Contender, connections: int, seconds: int, scheme: str = "http", *, close: bool = False) -> Load:
+    """``close``: a new connection for each request."""
+    host = contender.allowed
     options = [
         "--threads",
         "1",
@@ -77,10 +88,10 @@ def wrk(contender: Contender, connections: int, seconds: int) -> Load:
         f"Host: {host}",
         "--script",
         str(BENCH / "wrk.lua"),
+        *(["--header", "Connection: close"] if close else []),
     ]
-    target = (
-        [f"http://127.0.0.1:{PROXY_PORT}/", "--", f"http://{host}/"] if contender.absolute_form else [f"http://{host}/"]
-    )
+    url = f"{scheme}://{host}/"
+    target = [f"http://127.0.0.1:{PROXY_PORT}/", "--", url] if contender.absolute_form else [url]
     finished = subprocess.run(
         [*contender.prefix, *on(LOAD_CORES), "wrk", *options, *target], capture_output=True, text=True, check=True
     )
@@ -91,9 +102,11 @@ def wrk(contender: Contender, connections: int, seconds: int) -> Load:
     return Load(seen["requests"], seen["microseconds"] / 1e6, seen["p50"] / 1000, seen["p99"] / 1000)
 
 
-def measure(contenders: list[Contender], rounds: int, seconds: int) -> tuple[dict[str, list[Sample]], list[str]]:
+def measure(
+    contenders: list[Contender], rounds: int, take: Callable[[Contender], Taken]
+) -> tuple[dict[str, list[Taken]], list[str]]:
     """Every contender once in each round; (samples by name, a sentence for each that fell out)."""
-    samples: dict[str, list[Sample]] = {}
+    samples: dict[str, list[Taken]] = {}
     failures: dict[str, str] = {}
     for number in range(rounds):
         turn = number % len(contenders)
@@ -101,8 +114,7 @@ def measure(contenders: list[Contender], rounds: int, seconds: int) -> tuple[dic
             if contender.name in failures:
                 continue
             try:
-                taken = sample(contender, seconds)
-                samples.setdefault(contender.name, []).append(taken)
+                samples.setdefault(contender.name, []).append(take(contender))
             except (RuntimeError, OSError, subprocess.SubprocessError) as error:
                 failures[contender.name] = f"{contender.name} fell out in round {number + 1}: {error}"
                 print(failures[contender.name])

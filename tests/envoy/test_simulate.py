@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exitway.capture.steering import steering
 from exitway.envoy import api
-from exitway.envoy.bootstrap import bootstrap
+from exitway.envoy.bootstrap import Machine, bootstrap
 from exitway.envoy.listener import Captured, Proxy, capturing_listener, deciding, deciding_tcp, tcp_listener
 from exitway.envoy.route import route_configuration
 from exitway.envoy.simulate import simulate
@@ -117,7 +117,8 @@ def test_a_thousand_names_with_equal_ports_are_one_virtual_host():
 def test_envoy_accepts_what_is_generated(tmp_path_factory, rules):
     """The real Envoy validates the bootstrap with the snapshot in it, delivered as static resources."""
     policy = compile_policy(rules, WORKLOAD, NOW)
-    config = bootstrap("/tmp/xds.sock", "/tmp/admin.sock", PROXY.resolver, "/etc/ssl/certs/ca-certificates.crt", 7)
+    authorities = "/etc/ssl/certs/ca-certificates.crt"
+    config = bootstrap(Machine("/tmp/xds.sock", "/tmp/admin.sock", PROXY.resolver, authorities, 7, 1000))
     captured = Captured("one", WORKLOAD, "", "http/one")
     tcp = tcp_listener(captured, PROXY) | deciding_tcp(policy, {"db.example": ("240.240.0.2", "2001:2::2")})
     listener = json.loads(json.dumps(capturing_listener(captured, PROXY) | deciding(policy)))

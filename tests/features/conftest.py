@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,14 +93,22 @@ def eventually(question, seconds=10.0):
     return answer
 
 
-@pytest.fixture
-def exitway(lab: Lab) -> Iterator[Exitway]:
+@contextmanager
+def running() -> Iterator[Exitway]:
     """Commands without a server running; whatever server they start is stopped at the end."""
     directory = Path(tempfile.mkdtemp(prefix="exitway-"))  # short: a Unix socket's path is limited
     one = Exitway(directory)
-    yield one
-    one.down()
-    shutil.rmtree(directory)
+    try:
+        yield one
+    finally:
+        one.down()
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def exitway(lab: Lab) -> Iterator[Exitway]:
+    with running() as one:
+        yield one
 
 
 @pytest.fixture

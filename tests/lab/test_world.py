@@ -1,14 +1,20 @@
 """The world is real: what a test finds missing there was stopped on the way."""
 
+import ipaddress
 import json
 import socket
 import ssl
 import subprocess
 import urllib.request
 
+import grpc
+import httpx
 import pytest
+from websockets.sync.client import connect
 
+from exitway.lab import zone
 from exitway.lab.lab import Arrivals, Lab
+from exitway.names.guard import NEVER, PRIVATE
 
 pytestmark = pytest.mark.lab
 
@@ -80,3 +86,50 @@ def test_a_test_can_move_a_name(lab: Lab, outside: Arrivals) -> None:
     assert {item[4][0] for item in socket.getaddrinfo("a.lab.test", 80)} == {"198.18.7.7"}
     lab.restore()
     assert lab.address("a.lab.test") in {item[4][0] for item in socket.getaddrinfo("a.lab.test", 80)}
+
+
+@pytest.mark.parametrize("url", ["http://a.lab.test:8080/", "https://a.lab.test/"])
+def test_http_2_is_spoken_with_whoever_speaks_it(lab: Lab, outside: Arrivals, url: str) -> None:
+    with httpx.Client(http1=False, http2=True, verify=ssl.create_default_context(cafile=lab.ca_file)) as client:
+        assert client.post(url, content=b"x" * 3_000_000).json()["length"] == 3_000_000
+        assert len(client.get(url + "bytes/3000000").content) == 3_000_000
+    assert [(fact["connection"], fact["version"]) for fact in outside.requests()] == [
+        (outside.requests()[0]["connection"], "HTTP/2")
+    ] * 2
+
+
+def test_grpc_is_answered_message_by_message(outside: Arrivals) -> None:
+    with grpc.insecure_channel("a.lab.test:8080") as channel:
+        chat = channel.stream_stream("/lab.Echo/Chat")(iter([b"one", b"", b"three"]), timeout=5)
+        assert list(chat) == [b"one", b"", b"three"]
+        assert list(channel.unary_stream("/lab.Echo/Repeat")(b"x", timeout=5)) == [b"x"] * 3
+    assert [fact["path"] for fact in outside.requests()] == ["/lab.Echo/Chat", "/lab.Echo/Repeat"]
+
+
+def test_a_websocket_says_what_is_said_to_it() -> None:
+    with connect("ws://a.lab.test:8080/") as stream:
+        for said in ("x", "y" * 126, b"z" * 70_000, ""):
+            stream.send(said)
+            assert stream.recv(5) == said
+
+
+def test_bulk_goes_both_ways_and_a_half_closed_connection_is_answered() -> None:
+    with socket.create_connection(("a.lab.test", 9), timeout=5) as client:
+        client.sendall(b"x" * 1_000_000)
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(100) == b"1000000\n"
+    with socket.create_connection(("a.lab.test", 19), timeout=5) as client, client.makefile("rb") as stream:
+        client.sendall(b"3000000\n")
+        assert len(stream.read()) == 3_000_000
+
+
+def test_aliases_lead_to_the_addresses_of_their_ends() -> None:
+    assert {item[4][0] for item in socket.getaddrinfo("alias.lab.test", 80)} == set(zone.ADDRESSES["a.lab.test"])
+    with pytest.raises(socket.gaierror):
+        socket.getaddrinfo("loop.lab.test", 80)
+
+
+def test_for_each_network_that_no_name_may_lead_to_there_is_a_name_that_does() -> None:
+    addresses = [ipaddress.ip_address(address) for found in zone.INSIDE.values() for address in found]
+    for network in map(ipaddress.ip_network, (*PRIVATE, *NEVER)):
+        assert any(address in network for address in addresses), network

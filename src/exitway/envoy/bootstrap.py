@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from exitway.envoy.api import Json
 from exitway.envoy.cluster import clusters
-from exitway.envoy.wire import ADS, typed
+from exitway.envoy.wire import ADS, extension, typed
 
 NODE = "exitway"
 
@@ -12,11 +14,26 @@ LONGEST_EXPRESSION = 100_000
 """In instructions of RE2. That of a plain path (``names/request.py``) has 400, and each character of a path in a rule adds up to 6."""
 
 
-def bootstrap(xds_socket: str, admin_socket: str, resolver: str, authorities: str, mark: int) -> Json:
-    """Paths of Unix sockets; ``resolver``, ``authorities`` and ``mark`` as in :func:`exitway.envoy.cluster.clusters`."""
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Paths of Unix sockets; ``resolver``, ``authorities`` and ``mark`` as in :func:`exitway.envoy.cluster.clusters`.
+
+    ``connections``: how many may arrive. Envoy ends when it has no file left for one, and all workloads share it.
+    """
+
+    xds_socket: str
+    admin_socket: str
+    resolver: str
+    authorities: str
+    mark: int
+    connections: int
+
+
+def bootstrap(machine: Machine) -> Json:
+    """The whole of it, in Envoy's JSON."""
     return {
         "node": {"id": NODE, "cluster": NODE},
-        "admin": {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}},
+        "admin": {"address": {"pipe": {"path": machine.admin_socket, "mode": 0o600}}},
         "dynamic_resources": {
             "ads_config": {
                 "api_type": "DELTA_GRPC",
@@ -34,16 +51,27 @@ def bootstrap(xds_socket: str, admin_socket: str, resolver: str, authorities: st
             "lds_config": ADS,
             "cds_config": ADS,
         },
-        "static_resources": {"clusters": [_xds(xds_socket), *clusters(resolver, authorities, mark)]},
+        "static_resources": {
+            "clusters": [_xds(machine.xds_socket), *clusters(machine.resolver, machine.authorities, machine.mark)]
+        },
         # Envoy's own limit, of 100 instructions, is for expressions that strangers write; RE2's time is linear in any case
         "layered_runtime": {
             "layers": [{"name": "exitway", "static_layer": {"re2.max_program_size.error_level": LONGEST_EXPRESSION}}]
         },
+        "overload_manager": {"resource_monitors": [_arriving(machine.connections)]},
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [{"prefix": p} for p in _STATS]}}},
     }
 
 
 _STATS = ("http.", "out.", "in.", "tcp.", "cluster.", "listener_manager.", "control_plane.", "server.", "dns_cache.")
+
+
+def _arriving(connections: int) -> Json:
+    return extension(
+        "envoy.resource_monitors.global_downstream_max_connections",
+        "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+        max_active_downstream_connections=connections,
+    )
 
 
 def _xds(path: str) -> Json:

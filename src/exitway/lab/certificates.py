@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from exitway.lab import zone
+from exitway.lab.http import ALPN
 from exitway.lab.servers import Connection
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
@@ -88,7 +89,7 @@ def _old(context: ssl.SSLContext) -> ssl.SSLContext:
 def _context(directory: Path, file: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(directory / f"{file}.pem", directory / f"{file}.key")
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(ALPN)
 
     def remember(stream: ssl.SSLObject | ssl.SSLSocket, name: str, _: ssl.SSLContext) -> None:
         stream.sni = name or ""  # type: ignore[union-attr]

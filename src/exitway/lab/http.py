@@ -1,26 +1,27 @@
-"""HTTP/1.1 for the world: keep-alive, chunked both ways, inside TLS or not, in front of any WSGI program (PEP 3333).
+"""HTTP for the world, inside TLS or not, in front of any WSGI program: version 1.1 here (keep-alive, chunked both ways), 2 in ``http2.py``.
 
-httpbin is such a program. The other is the mirror, which answers at all other addresses with what it was asked, as JSON.
+Which of them is the client's choice: by ALPN inside TLS, and in clear text by its first words (RFC 9113, 3.3: prior knowledge).
 """
 
 from __future__ import annotations
 
-import io
-import json
+import importlib.util
+import socket
 import ssl
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
-from exitway.lab.servers import Connection, Talk, plain
+from exitway.lab import websocket
+from exitway.lab.servers import Connection, Talk
+from exitway.lab.wsgi import Program, Request
 
-Environ = dict[str, Any]
-StartResponse = Callable[..., None]
-Program = Callable[[Environ, StartResponse], Iterable[bytes]]
+ALPN = ["h2", "http/1.1"] if importlib.util.find_spec("h2") else ["http/1.1"]
+"""What is spoken here. Without the library h2, which a developer has and a user need not, version 1.1."""
 
 _WITHOUT_BODY = (204, 304)
+_FRAMING = ("transfer-encoding", "content-length", "content-type")
+"""Headers that say how the body was sent; the program gets the body whole."""
 
 
 def http(
@@ -32,18 +33,20 @@ def http(
         stream = connection.socket
         if context is not None:
             stream = context(connection).wrap_socket(stream, server_side=True)
-        _Requests(stream, connection, choose(connection))
+        if "h2" in ALPN and _begins_http2(stream):
+            from exitway.lab import http2  # noqa: PLC0415  a user need not have it
+
+            http2.speak(stream, connection, choose(connection))
+        else:
+            _Requests(stream, connection, choose(connection))
 
     return talk
 
 
-def mirror(environ: Environ, start_response: StartResponse) -> list[bytes]:
-    """Who was reached, and what was asked: one JSON object."""
-    headers = {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
-    answer = {**environ["lab.facts"], "headers": headers, "body": environ["wsgi.input"].read().decode(errors="replace")}
-    body = json.dumps(answer, indent=2).encode() + b"\n"
-    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
-    return [body]
+def _begins_http2(stream: socket.socket) -> bool:
+    if isinstance(stream, ssl.SSLSocket):
+        return stream.selected_alpn_protocol() == "h2"
+    return stream.recv(3, socket.MSG_PEEK | socket.MSG_WAITALL) == b"PRI"
 
 
 class _Requests(BaseHTTPRequestHandler):
@@ -65,9 +68,13 @@ class _Requests(BaseHTTPRequestHandler):
         """Say nothing: the witness does."""
 
     def _respond(self) -> None:
-        facts = self._facts()
-        self._connection.witness.record("request", **facts)
-        for block in self._program(self._environ(facts), self._start_response):
+        request = self._request()
+        self._connection.witness.record("request", **request.facts())
+        if self.headers.get("Upgrade", "").lower() == "websocket":
+            self.close_connection = True
+            websocket.echo(self.headers.get("Sec-WebSocket-Key", ""), self.rfile, self.wfile)
+            return
+        for block in self._program(request.environ(), self._start_response):
             self._send(block)
         if self._chunked:
             self.wfile.write(b"0\r\n\r\n")
@@ -75,51 +82,25 @@ class _Requests(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = _respond  # noqa: N815
 
-    def _facts(self) -> dict[str, Any]:
+    def _request(self) -> Request:
         self._requests += 1
-        at = self._connection
-        return {
-            "name": at.name,
-            "address": at.address,
-            "port": at.port,
-            "connection": at.number,
-            "request": self._requests,
-            "method": self.command,
-            "path": self.path,
-            "host": self.headers.get("Host", ""),
-            "sni": getattr(self.connection, "sni", ""),
-        }
-
-    def _environ(self, facts: dict[str, Any]) -> Environ:
-        path, _, query = self.path.partition("?")
-        body = self._body()
-        return {
-            **{
-                f"HTTP_{key.upper().replace('-', '_')}": value
-                for key, value in self.headers.items()
-                if not _is_framing(key)
-            },
-            "REQUEST_METHOD": self.command,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
-            "QUERY_STRING": query,
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": str(len(body)) if body else "",
-            "REMOTE_ADDR": plain(self.client_address[0]),
-            "SERVER_NAME": facts["name"] or facts["address"],
-            "SERVER_PORT": str(facts["port"]),
-            "SERVER_PROTOCOL": self.request_version,
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "https" if isinstance(self.connection, ssl.SSLSocket) else "http",
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-            "lab.facts": facts,
-        }
+        return Request(
+            connection=self._connection,
+            number=self._requests,
+            version=self.request_version,
+            scheme="https" if isinstance(self.connection, ssl.SSLSocket) else "http",
+            method=self.command,
+            path=self.path,
+            host=self.headers.get("Host", ""),
+            sni=getattr(self.connection, "sni", ""),
+            headers=[(key, value) for key, value in self.headers.items() if key.lower() not in _FRAMING],
+            content_type=self.headers.get("Content-Type", ""),
+            body=self._body(),
+        )
 
     def _body(self) -> bytes:
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            self.wfile.flush()  # that it may go on has been written
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
             return self.rfile.read(int(self.headers.get("Content-Length", 0)))
         blocks = []
@@ -147,8 +128,3 @@ class _Requests(BaseHTTPRequestHandler):
             return
         self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if self._chunked else block)
         self.wfile.flush()
-
-
-def _is_framing(header: str) -> bool:
-    """Whether the header says how the body was sent; the program gets the body whole."""
-    return header.lower() in ("transfer-encoding", "content-length", "content-type")

@@ -29,6 +29,14 @@ from exitway.resources.problem import Problem, Problems
 
 DIRECTORY = Path("/run/exitway-lab")
 _CA_BUNDLES = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pki/tls/certs/ca-bundle.crt"))
+_CA_VARIABLES = (
+    "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+)
+"""Where programs that do not ask the machine's bundle look for authorities."""
 _TOOLS = {"ip": "iproute2", "openssl": "openssl"}
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
@@ -150,15 +158,16 @@ def _start_world() -> None:
 
 def _trust_authority() -> None:
     """Whoever uses the machine's bundle of certificate authorities trusts the world's as well."""
-    bundle = next((path.resolve() for path in _CA_BUNDLES if path.exists()), None)
-    trusted = (bundle.read_text() if bundle else "") + (DIRECTORY / "ca.pem").read_text()
-    _bundle().write_text(trusted)
-    if bundle:
-        kernel.mount(str(_bundle()), str(bundle), flags=kernel.MS_BIND)
+    bundle, ours = _bundle(), DIRECTORY / "ca-bundle.pem"
+    trusted = (bundle.read_text() if bundle.exists() else "") + (DIRECTORY / "ca.pem").read_text()
+    ours.write_text(trusted)
+    if bundle != ours:
+        kernel.mount(str(ours), str(bundle), flags=kernel.MS_BIND)
 
 
 def _bundle() -> Path:
-    return DIRECTORY / "ca-bundle.pem"
+    """The machine's file of authorities: a sealed program sees it too, and not /run. Ours, if the machine has none."""
+    return next((path.resolve() for path in _CA_BUNDLES if path.exists()), DIRECTORY / "ca-bundle.pem")
 
 
 def _environment() -> dict[str, str]:
@@ -170,7 +179,7 @@ def _environment() -> dict[str, str]:
     }
     return kept | {
         VARIABLE: str(DIRECTORY),
-        "SSL_CERT_FILE": str(_bundle()),
+        **dict.fromkeys(_CA_VARIABLES, str(_bundle())),
         "EXITWAY_RUNTIME_DIR": "/run/exitway",
         "EXITWAY_STATE_DIR": "/run/exitway-state",
     }

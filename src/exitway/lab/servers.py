@@ -20,12 +20,13 @@ Talk = Callable[["Connection"], None]
 
 @dataclass(frozen=True)
 class Connection:
-    """An accepted TCP connection: where the client wanted to go, and the connection's number in the world."""
+    """An accepted TCP connection: where the client wanted to go, its own address, and the connection's number in the world."""
 
     socket: socket.socket
     witness: Witness
     address: str
     port: int
+    client: str
     number: int
 
     @property
@@ -47,7 +48,8 @@ def serve_tcp(port: int, talk: Talk, witness: Witness) -> None:
     class Accepted(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             address = plain(self.request.getsockname()[0])
-            connection = Connection(self.request, witness, address, port, next(_numbers))
+            client = plain(self.client_address[0])
+            connection = Connection(self.request, witness, address, port, client, next(_numbers))
             witness.record("connection", address=address, port=port, name=connection.name)
             try:
                 talk(connection)
@@ -85,6 +87,24 @@ def echo(connection: Connection) -> None:
     """Say what was said (RFC 862)."""
     while data := connection.socket.recv(65536):
         connection.socket.sendall(data)
+
+
+def sink(connection: Connection) -> None:
+    """Take all there is, and then say how many bytes it was: the client has closed its half, and reads on."""
+    size = 0
+    while data := connection.socket.recv(1 << 20):
+        size += len(data)
+    connection.socket.sendall(b"%d\n" % size)
+
+
+def source(connection: Connection) -> None:
+    """Send as many bytes as the first line says, and close."""
+    with connection.socket.makefile("rb") as lines:
+        size = int(lines.readline())
+    block = bytes(1 << 20)
+    while size > 0:
+        connection.socket.sendall(block[:size])
+        size -= len(block)
 
 
 def speak_first(connection: Connection) -> None:

@@ -14,9 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from exitway.lab import certificates, sniffer, zone
-from exitway.lab.http import Program, http, mirror
-from exitway.lab.servers import Connection, echo, serve_tcp, serve_udp, speak_first
+from exitway.lab.database import PORT as DATABASE_PORT
+from exitway.lab.database import Database
+from exitway.lab.http import http
+from exitway.lab.servers import Connection, echo, serve_tcp, serve_udp, sink, source, speak_first
 from exitway.lab.witness import Witness
+from exitway.lab.wsgi import Program, mirror
 
 INTERFACE = "world0"
 WITNESS, CHANGED_NAMES = "witness.jsonl", "names.json"
@@ -24,7 +27,7 @@ WITNESS, CHANGED_NAMES = "witness.jsonl", "names.json"
 HTTP_PORTS = (80, 8000, 8080)
 TLS_PORTS = (443, 8443)
 SPEAKING_FIRST_PORTS = (25, 3306)
-ECHO_PORT, DNS_PORT = 7, 53
+ECHO_PORT, SINK_PORT, SOURCE_PORT, DNS_PORT = 7, 9, 19, 53
 
 _NETWORK = f"""
 link set lo up
@@ -60,6 +63,9 @@ def _serve(directory: Path, witness: Witness) -> None:
         serve_tcp(port, http(program, certificates.Contexts(directory)), witness)
     for port in SPEAKING_FIRST_PORTS:
         serve_tcp(port, speak_first, witness)
+    serve_tcp(DATABASE_PORT, Database(directory / "database").talk, witness)
+    serve_tcp(SINK_PORT, sink, witness)
+    serve_tcp(SOURCE_PORT, source, witness)
     serve_tcp(ECHO_PORT, echo, witness)
     serve_udp(ECHO_PORT, lambda datagram: datagram)
     serve_tcp(DNS_PORT, names.talk, witness)

@@ -5,7 +5,8 @@ Every served name has an IPv4 and an IPv6 address of its own. Addresses: 198.18.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import dns.exception
 import dns.flags
@@ -45,9 +46,59 @@ _SERVED = (
     WRONG_NAME,
     EXPIRED,
     OLD_TLS,
+    "db.lab.test",
+    "cache.lab.test",
 )
 
 Addresses = Mapping[str, tuple[str, ...]]
+
+INSIDE: Addresses = {
+    # kind of address: addresses that no name may lead to; their names are KIND.inside.lab.test
+    "unspecified": ("0.0.0.0", "::"),  # noqa: S104  nothing is bound to it
+    "this-network": ("0.1.2.3",),
+    "loopback": ("127.0.0.1", "::1"),
+    "loopback-53": ("127.0.0.53",),
+    "private-10": ("10.1.2.3",),
+    "private-172": ("172.31.255.254",),
+    "private-192": ("192.168.1.1",),
+    "cgnat": ("100.64.0.1",),
+    "link-local": ("169.254.1.1", "fe80::1"),
+    "site-local": ("fec0::1",),
+    "unique-local": ("fc00::1", "fd12:3456::1"),
+    "protocol-assignments": ("192.0.0.1",),
+    "multicast": ("224.0.0.251", "ff02::1"),
+    "broadcast": ("255.255.255.255",),
+    "reserved": ("247.1.2.3",),
+    "synthetic": ("240.240.0.1", "2001:2::1"),
+    "metadata": ("169.254.169.254", "fd00:ec2::254"),
+    "metadata-ecs": ("169.254.170.2",),
+    "metadata-azure": ("168.63.129.16",),
+    "metadata-alibaba": ("100.100.100.200",),
+    "metadata-oracle": ("192.0.0.192",),
+    # forms that embed another address
+    "compatible": ("::127.0.0.1",),
+    "mapped": ("::ffff:127.0.0.1",),
+    "mapped-metadata": ("::ffff:169.254.169.254",),
+    "mapped-public": ("::ffff:198.18.1.1",),
+    "nat64": ("64:ff9b::7f00:1",),
+    "nat64-metadata": ("64:ff9b::a9fe:a9fe",),
+    "nat64-local": ("64:ff9b:1::a9fe:a9fe",),
+    "6to4": ("2002:7f00:1::1",),
+    "6to4-metadata": ("2002:a9fe:a9fe::1",),
+    "teredo": ("2001:0:7f00:1::1",),
+    # not every address of an answer is good
+    "mixed": ("198.18.2.5", "127.0.0.1"),
+    "mixed-versions": ("198.18.2.6", "::1"),
+}
+
+ALIASES: Mapping[str, str] = {
+    "alias.lab.test": "alias-of-alias.lab.test",
+    "alias-of-alias.lab.test": "a.lab.test",
+    "alias.inside.lab.test": "metadata.inside.lab.test",
+    "loop.lab.test": "loop-of-loop.lab.test",
+    "loop-of-loop.lab.test": "loop.lab.test",
+}
+"""CNAME records (RFC 1034, 3.6.2)."""
 
 ADDRESSES: Addresses = {
     **{name: (f"198.18.1.{n}", f"2001:db8::1:{n:x}") for n, name in enumerate(_SERVED, 1)},
@@ -60,6 +111,7 @@ ADDRESSES: Addresses = {
     "private.lab.test": ("10.1.2.3",),
     "metadata.lab.test": ("169.254.169.254",),
     "mapped.lab.test": ("::ffff:10.1.2.3",),
+    **{f"{kind}.inside.lab.test": addresses for kind, addresses in INSIDE.items()},
 }
 
 
@@ -79,16 +131,24 @@ def answer(query: dns.message.Message, changed: Addresses) -> dns.message.Messag
     """An authoritative answer (RFC 1035): the addresses, nothing for another type, NXDOMAIN for another name."""
     response = dns.message.make_response(query, recursion_available=True)
     response.flags |= dns.flags.AA
-    question = query.question[0]
-    addresses = addresses_of(asked(query), changed)
+    chain = [asked(query)]
+    while chain[-1] in ALIASES and chain[-1] not in chain[:-1]:
+        chain.append(ALIASES[chain[-1]])
+    for name, alias in pairwise(chain):
+        response.answer.append(_records(name, "CNAME", [f"{alias}."]))
+    addresses = () if chain[-1] in ALIASES else addresses_of(chain[-1], changed)
     if addresses is None:
         response.set_rcode(dns.rcode.NXDOMAIN)
         return response
     kind = asked_type(query)
     found = [address for address in addresses if kind == ("AAAA" if ":" in address else "A")]
     if found:
-        response.answer.append(dns.rrset.from_text_list(question.name, TTL_SECONDS, "IN", kind, found))
+        response.answer.append(_records(chain[-1], kind, found))
     return response
+
+
+def _records(name: str, kind: str, values: Sequence[str]) -> dns.rrset.RRset:
+    return dns.rrset.from_text_list(f"{name}.", TTL_SECONDS, "IN", kind, values)
 
 
 def asked(query: dns.message.Message) -> str:

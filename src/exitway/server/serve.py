@@ -19,7 +19,7 @@ from exitway.api.app import create_app
 from exitway.api.guard import token
 from exitway.api.listen import serve, tcp_socket, unix_socket
 from exitway.capture.wall import Wall
-from exitway.envoy.bootstrap import bootstrap
+from exitway.envoy.bootstrap import Machine, bootstrap
 from exitway.envoy.listener import Proxy
 from exitway.names.address import Pinned
 from exitway.names.host import Host
@@ -58,10 +58,18 @@ class Server:
         )
         self._names = Names(settings.runtime_dir, settings.resolvers or system_resolvers())
         resolver = f"127.0.0.1:{self._names.proxy_port}"
-        authorities = system_authorities()
         self.supervisor = Supervisor(
             envoy,
-            bootstrap(str(settings.xds_socket), str(settings.admin_socket), resolver, authorities, wall.mark),
+            bootstrap(
+                Machine(
+                    str(settings.xds_socket),
+                    str(settings.admin_socket),
+                    resolver,
+                    system_authorities(),
+                    wall.mark,
+                    _connections(),
+                )
+            ),
         )
         self._guard = Guard(wall, self._names)
         self.store = Store(settings.store)
@@ -267,6 +275,11 @@ def sole(settings: Settings) -> Iterator[None]:
                 ]
             ) from None
         yield
+
+
+def _connections() -> int:
+    """A fifth of the proxy's files for what arrives, one for each way out, and one for listeners, logs and the rest."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 5
 
 
 def serve_forever(settings: Settings, *, until_idle: bool = False, tcp: str = "") -> None:
