@@ -34,7 +34,7 @@ print("got", *got, ".", flush=True)
 class Terminal:
     """A program that has a terminal of its own."""
 
-    def __init__(self, *command):
+    def __init__(self, *command, environment=os.environ):
         self.master, slave = pty.openpty()
         self.seen = ""
         self.process = subprocess.Popen(
@@ -43,7 +43,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            env=os.environ | {"PS1": "outer> ", "TERM": "dumb", "HISTFILE": "/dev/null"},
+            env={**environment, "PS1": "outer> ", "TERM": "dumb", "HISTFILE": "/dev/null"},
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
         )
         os.close(slave)

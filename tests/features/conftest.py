@@ -47,7 +47,7 @@ class Exitway:
 
     def result(self, *arguments, **options):
         return subprocess.run(
-            command(*arguments),
+            self.command(*arguments),
             env=self.environment,
             capture_output=True,
             text=True,
@@ -59,7 +59,10 @@ class Exitway:
     def start(self, *arguments, **options):
         """The same in the background, with pipes."""
         options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True} | options
-        return subprocess.Popen(command(*arguments), env=self.environment, **options)
+        return subprocess.Popen(self.command(*arguments), env=self.environment, **options)
+
+    def command(self, *arguments):
+        return command(*arguments)
 
     def request(self, method, path, body=None):
         return Client(self.settings).request(method, path, body)

@@ -32,15 +32,17 @@ _ADDRESS = "give a free address, such as 127.0.0.1:8001"
 
 
 @contextmanager
-def unix_socket(path: Path) -> Iterator[socket.socket]:
+def unix_socket(path: Path, unbound: socket.socket | None = None) -> Iterator[socket.socket]:
     """A listening socket of mode 0600 in a directory of mode 0700, both ours. One that a killed server left behind is replaced.
+
+    ``unbound``: the socket to use; clients have to live in the network namespace in which it was made.
 
     Raises:
         Problems: a server is listening there, the directory is another user's, or the kernel cannot tell us who connects.
     """
     lock = _lock(path)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as listener:
+        with unbound or socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as listener:
             network_namespace(listener)  # raises on a kernel that cannot tell, before anyone connects
             path.unlink(missing_ok=True)
             try:
@@ -74,8 +76,12 @@ async def serve(
 ) -> None:
     """Answer requests until ``stop`` is set: then watches end, and other requests have :data:`GRACE_SECONDS`. ``tcp`` asks for ``secret``."""
     app = Ending(app, stop)
+
+    class Checked(PeerChecked):
+        home = network_namespace(unix)
+
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_run(uvicorn.Config(app, http=PeerChecked, **_CONFIG), unix, stop))
+        tasks.create_task(_run(uvicorn.Config(app, http=Checked, **_CONFIG), unix, stop))
         if tcp is not None:
             tasks.create_task(_run(uvicorn.Config(Guard(app, secret), http="h11", **_CONFIG), tcp, stop))
 

@@ -1,4 +1,4 @@
-"""Who may connect to the Unix socket: the server's own user and root, and only from the server's own network namespace.
+"""Who may connect to the Unix socket: the server's own user and root, and only from the network namespace in which the server was started.
 
 A sealed workload runs as the same user and sees the same files, so neither the socket's mode nor the user id keeps it out; its network
 namespace does. An accepted Unix socket belongs to the namespace in which the *client's* was made, and SO_NETNS_COOKIE names that namespace.
@@ -34,22 +34,22 @@ def network_namespace(unix: socket.socket) -> int:
         raise Problems([Problem("EXW0604", text, "Exitway needs Linux 5.14 or newer")]) from error
 
 
-def admits(accepted: socket.socket) -> bool:
-    """Whether the client at the other end of an accepted Unix socket may use the API."""
+def admits(accepted: socket.socket, home: int) -> bool:
+    """Whether the client at the other end of an accepted Unix socket may use the API. ``home``: the network namespace of those who may."""
     _, uid, _ = _UCRED.unpack(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-    with socket.socket(socket.AF_UNIX) as own:
-        return uid in (os.geteuid(), 0) and network_namespace(accepted) == network_namespace(own)
+    return uid in (os.geteuid(), 0) and network_namespace(accepted) == home
 
 
 class PeerChecked(H11Protocol):
     """uvicorn's HTTP/1.1, for admitted peers. Another one is told no, and nothing that it sends is looked at."""
 
+    home: int
     _admitted = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Go on, or say no and close a little later, so that the client reads the answer before the end."""
         self.transport = transport
-        self._admitted = admits(transport.get_extra_info("socket"))
+        self._admitted = admits(transport.get_extra_info("socket"), self.home)
         if self._admitted:
             super().connection_made(transport)
         else:
@@ -64,7 +64,7 @@ class PeerChecked(H11Protocol):
 
 
 def _forbidden() -> bytes:
-    sentence = "the server serves only the user who started it, and root, and only from its own network namespace"
+    sentence = "the server serves only the user who started it, and root, and only from the network namespace where it was started"
     body = bytes(failure(403, "Forbidden", sentence).body)
     return (
         b"HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"

@@ -34,7 +34,7 @@ class Job:
 
     def attend(self, child: int) -> int:
         """Wait for the command's end: its exit code, or -n when signal n ended it. Meanwhile only the command holds our standard streams."""
-        _let_go_of_streams()
+        let_go_of_streams()
         while True:
             news = signal.sigwaitinfo(_HEARD)
             if news.si_signo == signal.SIGCHLD:
@@ -78,7 +78,7 @@ def end_like(code: int) -> NoReturn:
     raise SystemExit(code if code >= 0 else 128 - code)
 
 
-def _let_go_of_streams() -> None:
+def let_go_of_streams() -> None:
     """Whoever reads from or writes to the command learns of its end from the command, not from us."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):

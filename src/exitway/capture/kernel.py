@@ -10,6 +10,7 @@ import errno
 import os
 import signal
 from pathlib import Path
+from typing import NoReturn
 
 from exitway.capture import seccomp
 
@@ -24,7 +25,7 @@ MS_BIND, MS_REC, MS_PRIVATE, MS_SLAVE = 0x1000, 0x4000, 0x40000, 0x80000
 MNT_DETACH = 2
 
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS = 1, 22, 24, 28
-_PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
+_PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 2, 4
 _SECCOMP_MODE_FILTER = 2
 _SECURE_AND_LOCKED = 0b11101111
 """NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE, each locked, and KEEP_CAPS locked off: uid 0 is a number like any other."""
@@ -40,18 +41,38 @@ def unshare(flags: int) -> None:
     _call("unshare", ctypes.c_int(flags))
 
 
-def setns(descriptor: int) -> None:
-    """Enter the namespace of an open ``/proc/PID/ns/*`` file; a network namespace only with the calling thread."""
-    _call("setns", ctypes.c_int(descriptor), ctypes.c_int(0))
+def setns(descriptor: int, flags: int = 0) -> None:
+    """Enter the namespace of an open ``/proc/PID/ns/*`` file, or those (``flags``: ``CLONE_NEW*``) of a process by its pidfd.
+
+    A network namespace is entered only with the calling thread.
+    """
+    _call("setns", ctypes.c_int(descriptor), ctypes.c_int(flags))
 
 
-def enter_user_namespace() -> None:
-    """Enter a new user namespace, as uid 0 of it."""
+def enter_user_namespace(*, root: bool = True) -> None:
+    """Enter a new user namespace, as uid 0 of it or (``root`` false) as who we are; with every capability in it, until a program is executed."""
     uid, gid = os.geteuid(), os.getegid()
     unshare(CLONE_NEWUSER)
     Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+    Path("/proc/self/uid_map").write_text(f"{0 if root else uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{0 if root else gid} {gid} 1")
+
+
+def privileged() -> bool:
+    """Whether we have the capability to make namespaces and to mount (CAP_SYS_ADMIN, number 21; capabilities(7))."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return any(int(line.split()[1], 16) >> 21 & 1 for line in lines if line.startswith("CapEff:"))
+
+
+def keep_capabilities() -> None:
+    """Let the programs that this process executes keep its capabilities, though it is not uid 0 (capabilities(7), the ambient set)."""
+    header, held = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()
+    _call("capget", header, held)
+    held[2], held[5] = held[1], held[4]  # two halves of: effective, permitted, inheritable
+    _call("capset", header, held)
+    for capability in range(64):
+        if held[1 + capability // 32 * 3] >> capability % 32 & 1:
+            _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)
 
 
 def mount(source: str, target: str, kind: str = "none", *, flags: int = 0, data: str = "") -> None:
@@ -83,6 +104,16 @@ def close_from(lowest: int) -> None:
     _call(
         "syscall", ctypes.c_long(_SYS_CLOSE_RANGE), ctypes.c_long(lowest), ctypes.c_long(0xFFFFFFFF), ctypes.c_long(0)
     )
+
+
+def exist() -> NoReturn:
+    """Only hold the namespaces that we are in, until killed. Nothing stays open; orphans are buried (by the kernel, where SIGCHLD is ignored)."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    os.chdir("/")
+    close_from(0)
+    while True:
+        signal.pause()
 
 
 def drop_privileges() -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from exitway.capture import kernel, tools, view
+from exitway.capture import home, kernel, tools, view
 from exitway.capture.ruleset import PROXY_PORT, TCP_PORT, addresses, ruleset
 from exitway.capture.seccomp import MACHINES
 from exitway.resources.problem import Problem, Problems
@@ -42,9 +41,8 @@ class Seal:
             for tool in found
             if not found[tool]
         ]
-        if not _may_seal():
-            hint = "run it as root, or as root of a user namespace (`unshare -Urnm`)"
-            problems.append(Problem("EXW1101", "only root may seal a command", hint))
+        if not kernel.privileged():
+            problems += home.faults()
         if os.uname().machine not in MACHINES:
             problems.append(
                 Problem(
@@ -73,7 +71,7 @@ class Seal:
                 os.write(news, str(error).encode())
             else:
                 os.write(news, READY)  # a broken pipe: the parent ended before we could die with it
-                _exist()
+                kernel.exist()
         finally:
             os._exit(1)
 
@@ -96,12 +94,6 @@ class Seal:
             raise RuntimeError(
                 f"its working directory {self.directory} is hidden from it ({error.strerror})"
             ) from error
-
-
-def _may_seal() -> bool:
-    """Whether we have the capability to make namespaces and to mount (CAP_SYS_ADMIN, number 21; capabilities(7))."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return any(int(line.split()[1], 16) >> 21 & 1 for line in lines if line.startswith("CapEff:"))
 
 
 def _set_up_network() -> bool:
@@ -129,13 +121,3 @@ def _start(command: list[str], text: str) -> tuple[str, int, int]:
     os.lseek(given, 0, os.SEEK_SET)
     streams = [(os.POSIX_SPAWN_DUP2, given, 0), (os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
     return command[0], os.posix_spawn(command[0], command, {}, file_actions=streams), output
-
-
-def _exist() -> NoReturn:
-    """Be the process that orphans fall to (the kernel buries them where SIGCHLD is ignored), and hold nothing open."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    os.chdir("/")
-    kernel.close_from(0)
-    while True:
-        signal.pause()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from exitway.cli.client import Client, Unreachable
@@ -52,21 +53,22 @@ class Background:
         if not answers(settings) and self._first():
             self._child = self._start(*options)
 
-    def wait(self) -> None:
-        """Return when the server answers.
+    def wait(self, there: Callable[[], bool] | None = None) -> None:
+        """Return when the server answers, or what is asked for is there.
 
         Raises:
             Problems: it does not come up; what it said is part of the problem.
         """
         until = time.monotonic() + START_SECONDS
-        while not answers(self._settings):
+        while not (there() if there else answers(self._settings)):
             ended = self._child.poll() is not None if self._child else self._first()
             if ended or time.monotonic() > until:
                 raise Problems(
                     [Problem("EXW0904", f"the server did not start: {self._said()}", f"its log is {self._log}")]
                 )
             time.sleep(POLL_SECONDS)
-        self._starting.close()
+        if not there:
+            self._starting.close()
 
     def release(self) -> None:
         """We have arrived, or gone: an idle server may end."""

@@ -14,13 +14,16 @@ from typing import Any
 
 import click
 
+from exitway.capture import kernel
+from exitway.capture.home import Home
 from exitway.capture.job import end_like
+from exitway.capture.relay import Relay
 from exitway.capture.sandbox import Sandbox
 from exitway.capture.seal import Seal
 from exitway.cli import options
 from exitway.cli.client import Client, Refusal
 from exitway.cli.daemon import Background
-from exitway.resources.problem import Problems
+from exitway.resources.problem import Problem, Problems
 from exitway.settings import Settings
 
 WORKLOADS = "/exitway/v1/workloads"
@@ -121,6 +124,10 @@ def run(
     background = (
         Background(settings, "--until-idle") if server is None else None
     )  # before the sandbox: it must not be born inside
+    relay = None
+    if not kernel.privileged():
+        _enter_home((server or settings.socket).parent, background)
+        relay, publish = Relay(publish), []
     workload = {
         "namespace": namespace,
         "name": name,
@@ -132,6 +139,8 @@ def run(
     }
     with contextlib.closing(Sandbox(seal)) as sandbox:
         sandbox.ready()
+        if relay:
+            relay.lead_to(sandbox.pid)
         if background:
             background.wait()
         _announce(Client(settings, server), {**workload, "pid": sandbox.pid}, documents)
@@ -139,6 +148,18 @@ def run(
             background.release()
         code = sandbox.execute(command)
     end_like(code)
+
+
+def _enter_home(directory: Path, background: Background | None) -> None:
+    """Become root of the user namespace in which an ordinary user's server lives, or is about to."""
+    if background:
+        background.wait(lambda: Home.living(directory) is not None)
+    home = Home.living(directory)
+    if home is None:
+        raise Problems(
+            [Problem("EXW0901", f"no server of an ordinary user is running in {directory}", "`exitway up` starts one")]
+        )
+    home.enter(wholly=False)
 
 
 def _read(filenames: Sequence[str], namespace: str | None) -> Sequence[Any]:

@@ -6,10 +6,12 @@ import json
 import os
 import select
 import signal
+import socket
 from pathlib import Path
 
 import click
 
+from exitway.capture import home, kernel
 from exitway.cli import options
 from exitway.cli.client import Client
 from exitway.cli.daemon import Background, answers
@@ -37,6 +39,8 @@ def up(tcp: str) -> None:
             raise Problems([Problem("EXW0602", "a server is already running, and --tcp needs a new one", hint)])
         click.echo("the server is running already", err=True)
         return
+    if not kernel.privileged() and (problems := home.faults()):
+        raise Problems(problems)
     server = Background(settings, *(["--tcp", tcp] if tcp else []))
     server.wait()
     server.release()
@@ -69,9 +73,26 @@ def down(server: Path | None) -> None:
 @click.option("--until-idle", is_flag=True, help="End when the last workload has gone (as `exitway run` starts it).")
 def serve(tcp: str, until_idle: bool) -> None:
     """Run the server in the foreground. Ctrl-C stops it."""
+    settings = Settings.from_environment()
+    unix = socket.socket(socket.AF_UNIX)  # before we move: where it is made is where clients have to be
+    listener = _listen(tcp) if tcp else None
+    moved = None if kernel.privileged() else _move(settings)
     from exitway.server.serve import serve_forever
 
-    serve_forever(Settings.from_environment(), until_idle=until_idle, tcp=tcp)
+    serve_forever(settings, until_idle=until_idle, unix=unix, tcp=listener, home=moved)
+
+
+def _listen(tcp: str) -> socket.socket:
+    from exitway.api.listen import tcp_socket
+
+    return tcp_socket(tcp)
+
+
+def _move(settings: Settings) -> home.Home:
+    """Into a home: before anything is imported that starts a thread."""
+    found = home.Home.of(settings.runtime_dir)
+    found.enter(wholly=True)
+    return found
 
 
 @click.command()

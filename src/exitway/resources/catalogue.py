@@ -91,6 +91,7 @@ CATALOGUE = {
     "EXW0801": "no Envoy binary",
     "EXW0802": "the Envoy binary is not one",
     "EXW0803": "Envoy is too old",
+    "EXW0804": "a DNS server that the proxy cannot reach",
     "EXW0901": "no server is running",
     "EXW0902": "the server is another user's",
     "EXW0903": "the server does not answer, or breaks off its answer",
@@ -104,8 +105,9 @@ CATALOGUE = {
     "EXW1001": "the lab needs a tool",
     "EXW1002": "the lab cannot be built",
     "EXW1003": "the demo cannot be played",
-    "EXW1101": "only root may seal a command",
+    "EXW1101": "an ordinary user may not seal a command here",
     "EXW1102": "sealing a command needs a tool",
     "EXW1103": "the command cannot be sealed",
     "EXW1104": "the working directory is gone",
+    "EXW1105": "an ordinary user's proxy has no way out",
 }

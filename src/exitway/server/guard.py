@@ -20,11 +20,15 @@ from exitway.server.names import Names
 
 
 class Guard:
-    """Holds from :meth:`start` to :meth:`stop`; a server that is killed leaves it in force."""
+    """Holds from :meth:`start` to :meth:`stop`; a server that is killed leaves it in force.
 
-    def __init__(self, wall: Wall, names: Names) -> None:
+    ``loopback``: whether the machine's is where the proxy is. Where it is not, ``host.exitway.internal`` leads nowhere.
+    """
+
+    def __init__(self, wall: Wall, names: Names, *, loopback: bool) -> None:
         self._wall = wall
         self._names = names
+        self._loopback = loopback
         self._held: tuple[set[Excepted], bool] | None = None
 
     async def follow(self, policies: Mapping[str, Policy]) -> None:
@@ -35,7 +39,7 @@ class Guard:
         """
         everybody: set[Excepted] = set()
         for identity, policy in policies.items():
-            excepted, local = exceptions(policy), _local_ports(policy)
+            excepted, local = exceptions(policy), _local_ports(policy) if self._loopback else set()
             held = (str(host) for host in policy.tcp_hosts if host.wildcard)
             self._names.limit(identity, excepted, local, held, audit=policy.audit)
             everybody |= excepted | {(ipaddress.IPv4Network(LOOPBACK), port, True) for port in local}

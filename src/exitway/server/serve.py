@@ -9,6 +9,7 @@ import functools
 import os
 import resource
 import signal
+import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -17,7 +18,8 @@ from typing import IO
 
 from exitway.api.app import create_app
 from exitway.api.guard import token
-from exitway.api.listen import serve, tcp_socket, unix_socket
+from exitway.api.listen import serve, unix_socket
+from exitway.capture.home import Home
 from exitway.capture.wall import Wall
 from exitway.envoy.bootstrap import Machine, bootstrap
 from exitway.envoy.listener import Proxy
@@ -33,7 +35,7 @@ from exitway.server.record import Recorder
 from exitway.server.revoke import Revoker
 from exitway.server.routes import routes
 from exitway.server.steer import Steerer
-from exitway.server.supervise import Supervisor, system_authorities, system_resolvers
+from exitway.server.supervise import Supervisor, from_home, system_authorities, system_resolvers
 from exitway.server.workloads import Workloads
 from exitway.settings import Settings
 from exitway.store.store import Store
@@ -49,14 +51,21 @@ CLOCK_SECONDS = 0.25
 class Server:
     """Joins the parts. One for each runtime directory."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, home: Home | None) -> None:
+        """``home``: where we are, if that is not the machine's own network."""
         self.settings = settings
+        self._home = home
         wall = Wall(str(settings.runtime_dir))
         access_log = settings.runtime_dir / "access.log"
         envoy = EnvoyProcess(
             find_envoy(settings.envoy), settings.runtime_dir, settings.concurrency or min(4, os.cpu_count() or 1)
         )
-        self._names = Names(settings.runtime_dir, settings.resolvers or system_resolvers())
+        if home and home.new:  # what lives in one that is gone has no way out, and may not be found
+            envoy.stop()
+            for left in ("names.sock", "names.port"):
+                (settings.runtime_dir / left).unlink(missing_ok=True)
+        upstream = settings.resolvers or system_resolvers()
+        self._names = Names(settings.runtime_dir, from_home(upstream) if home else upstream)
         resolver = f"127.0.0.1:{self._names.proxy_port}"
         self.supervisor = Supervisor(
             envoy,
@@ -71,7 +80,7 @@ class Server:
                 )
             ),
         )
-        self._guard = Guard(wall, self._names)
+        self._guard = Guard(wall, self._names, loopback=home is None)
         self.store = Store(settings.store)
         self.discovery = DiscoveryServer()
         self._program = Program(Proxy(resolver, wall.mark, str(access_log), settings.denied_status))
@@ -159,8 +168,8 @@ class Server:
             for error in self.discovery.errors
         ]
 
-    async def run(self, *, until_idle: bool, tcp: str = "") -> None:
-        """Serve until stopped, or (``until_idle``) until the last workload has gone. ``tcp``: also at ``host:port``, with a token."""
+    async def run(self, *, until_idle: bool, unix: socket.socket, tcp: socket.socket | None) -> None:
+        """Serve until stopped, or (``until_idle``) until the last workload has gone. ``tcp``: a listener for those who have the token."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stopping.set)
@@ -175,8 +184,10 @@ class Server:
             self._follow_store(),
             self._follow_names(),
             self._follow_clock(),
-            self._serve_api(tcp),
+            self._serve_api(unix, tcp),
         ]
+        if self._home:
+            parts.append(self._home.holder.ended())
         tasks = [
             asyncio.ensure_future(part)
             for part in [*parts, *([self._idle()] if until_idle else []), self.stopping.wait()]
@@ -192,12 +203,12 @@ class Server:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._close()
 
-    async def _serve_api(self, tcp: str) -> None:
+    async def _serve_api(self, unbound: socket.socket, tcp: socket.socket | None) -> None:
         app = create_app(self.store, self.programmed, extra_routes=routes(self))
-        with unix_socket(self.settings.socket) as unix:
+        with unix_socket(self.settings.socket, unbound) as unix:
             if tcp:
                 secret = token(self.settings.token)
-                await serve(app, unix, self.stopping, tcp=tcp_socket(tcp), secret=secret)
+                await serve(app, unix, self.stopping, tcp=tcp, secret=secret)
             else:
                 await serve(app, unix, self.stopping)
 
@@ -229,6 +240,8 @@ class Server:
         self._names.close()
         await self.discovery.stop()
         self.store.close()
+        if self._home and not self.workloads.running:
+            self._home.end()
         self._recorder.close()  # last: a full disk fails it
 
     async def _idle(self) -> None:
@@ -282,9 +295,11 @@ def _connections() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 5
 
 
-def serve_forever(settings: Settings, *, until_idle: bool = False, tcp: str = "") -> None:
-    """Run a server in this process until it is told to stop (SIGINT, SIGTERM)."""
+def serve_forever(
+    settings: Settings, *, until_idle: bool, unix: socket.socket, tcp: socket.socket | None, home: Home | None
+) -> None:
+    """Run a server in this process until it is told to stop (SIGINT, SIGTERM). ``unix``, ``tcp``: see :meth:`Server.run`."""
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # Envoy inherits it: two for each connection
     with sole(settings):
-        asyncio.run(Server(settings).run(until_idle=until_idle, tcp=tcp))
+        asyncio.run(Server(settings, home).run(until_idle=until_idle, unix=unix, tcp=tcp))

@@ -9,10 +9,12 @@ import os
 import signal
 from pathlib import Path
 
+from exitway.capture.home import FORWARDED_RESOLVER, forwarded_resolver
 from exitway.envoy.api import Json
 from exitway.processes import Process
 from exitway.proxy.admin import admin
 from exitway.proxy.process import EnvoyProcess
+from exitway.resources.problem import Problem, Problems
 
 _log = logging.getLogger("exitway")
 
@@ -42,6 +44,23 @@ def system_resolvers(path: Path = Path("/etc/resolv.conf")) -> tuple[str, ...]:
         lines = []
     servers = [words[1] for words in map(str.split, lines) if len(words) > 1 and words[0] == "nameserver"]
     return tuple(f"[{server}]:53" if ":" in server else server for server in servers) or ("127.0.0.1",)
+
+
+def from_home(resolvers: tuple[str, ...], path: Path = Path("/etc/resolv.conf")) -> tuple[str, ...]:
+    """The same servers as they are reached from an ordinary user's :mod:`exitway.capture.home`, where the machine's loopback is not.
+
+    Raises:
+        Problems: all are on the machine's loopback, and pasta leads to none of them.
+    """
+    forwarded = forwarded_resolver(path)
+    led = (FORWARDED_RESOLVER if one == forwarded else one for one in resolvers)
+    reached = tuple(one for one in led if not one.startswith(("127.", "[::1]")))
+    if not reached:
+        message = f"the proxy of an ordinary user cannot ask {resolvers[0]}, which is on this machine's loopback"
+        raise Problems(
+            [Problem("EXW0804", message, "EXITWAY_RESOLVERS names another DNS server; root can use this one")]
+        )
+    return reached
 
 
 class Supervisor:
