@@ -23,7 +23,17 @@ def port(text):
 
 
 def intent(
-    name, destinations, ports, *, action=Action.ALLOW, namespace="shop", labels=(), expires=None, methods="", paths=""
+    name,
+    destinations,
+    ports,
+    *,
+    action=Action.ALLOW,
+    namespace="shop",
+    labels=(),
+    expires=None,
+    methods="",
+    paths="",
+    direct=False,
 ):
     """Destinations with a slash are networks."""
     words = destinations.split()
@@ -33,8 +43,9 @@ def intent(
         ports=tuple(map(port, ports.split())),
         methods=tuple(methods.split()),
         paths=tuple(paths.split()),
+        direct=direct,
     )
-    return Intent(Key("egress-rule", namespace, name), (target,), Selector(tuple(labels)), action, expires)
+    return Intent(Key("egress-rule", namespace, name), (target,), Selector(tuple(labels)), Action(action), expires)
 
 
 LABELS = ("a", "b", "cnn", "x-b")

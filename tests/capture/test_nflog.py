@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exitway.capture.nflog import RefusalLog, Refused, packet, refusals
+from exitway.capture.nflog import Opened, RefusalLog, Refused, packet, reports
 from tests.capture.sealed import started
 
 
@@ -24,6 +24,7 @@ PORTS = struct.pack(">HH", 5000, 443)
 PACKETS = [
     (ipv4(17, "198.18.0.1", PORTS), Refused("udp", "198.18.0.1", 443)),
     (ipv4(17, "198.18.0.1", PORTS, options=bytes(4)), Refused("udp", "198.18.0.1", 443)),
+    (ipv4(6, "198.18.0.1", PORTS), Refused("tcp", "198.18.0.1", 443)),
     (ipv4(1, "198.18.0.1", PORTS), Refused("icmp", "198.18.0.1", 0)),
     (ipv4(47, "198.18.0.1", PORTS), Refused("gre", "198.18.0.1", 0)),
     (ipv4(253, "198.18.0.1"), Refused("253", "198.18.0.1", 0)),
@@ -51,18 +52,20 @@ def message(kind, body):
 
 def test_a_datagram_may_hold_several_packets_and_other_news():
     first, second = ipv4(17, "198.18.0.1", PORTS), ipv6(17, "2001:db8::1", PORTS)
+    let_out = message(4 << 8, bytes([2, 0, 0, 2]) + attribute(9, ipv4(6, "198.18.0.1", PORTS)))
+    assert list(reports(let_out)) == [Opened("198.18.0.1", 443)]
     logged = [
         message(4 << 8, bytes(4) + attribute(10, b"prefix") + attribute(9, payload)) for payload in (first, second)
     ]
     datagram = logged[0] + message(2, bytes(20)) + logged[1] + message(4 << 8, bytes(4))
-    assert list(refusals(datagram)) == [Refused("udp", "198.18.0.1", 443), Refused("udp", "2001:db8::1", 443)]
+    assert list(reports(datagram)) == [Refused("udp", "198.18.0.1", 443), Refused("udp", "2001:db8::1", 443)]
 
 
 @given(st.binary(max_size=200))
 def test_rubbish_does_no_harm(datagram):
-    list(refusals(datagram))
-    list(refusals(message(4 << 8, bytes(4) + datagram)))
-    list(refusals(message(4 << 8, bytes(4) + attribute(9, datagram))))
+    list(reports(datagram))
+    list(reports(message(4 << 8, bytes(4) + datagram)))
+    list(reports(message(4 << 8, bytes(4) + attribute(9, datagram))))
 
 
 @pytest.mark.lab
@@ -79,7 +82,7 @@ for line in sys.stdin:
 """
 
     async def follow(netns, write):
-        queue: asyncio.Queue[Refused] = asyncio.Queue()
+        queue: asyncio.Queue[Refused | Opened] = asyncio.Queue()
         log = RefusalLog.open(netns, queue.put_nowait)
         write(b"\n")
         seen = [await asyncio.wait_for(queue.get(), 5) for _ in range(2)]

@@ -19,8 +19,15 @@ table inet exitway {
 		flags interval
 	}
 
+	chain arrive {
+	}
+
+	chain stay {
+	}
+
 	chain steer {
 		type filter hook prerouting priority mangle; policy drop;
+		iif != "lo" goto arrive
 		ip daddr { 127.0.0.0/8, 240.240.0.1 } accept
 		ip6 daddr { ::1, 2001:2::1 } accept
 		ip daddr . tcp dport @tcp4 tproxy ip to 127.0.0.1:2 accept
@@ -32,7 +39,9 @@ table inet exitway {
 
 	chain leave {
 		type filter hook output priority filter; policy drop;
+		oif != "lo" ip6 daddr ff02::16 drop
 		oif != "lo" goto refuse
+		jump stay
 		meta l4proto tcp accept
 		ip daddr { 127.0.0.0/8, 240.240.0.1 } jump local
 		ip6 daddr { ::1, 2001:2::1 } jump local

@@ -207,8 +207,11 @@ def test_what_is_not_a_network_is_refused(cidr, code, hint):
             [("EXW0104", "spec.to[0].caFile", "spec.to[0].caFile must be a string, not a whole number")],
         ),
         (
-            to("a.example", "80/HTTP", direct=True),
-            [("EXW0311", "spec.to[0].direct", "direct is not enforced yet, so it is refused rather than ignored")],
+            to("*.b.example", "80/HTTP", direct=True, originateTLS=True),
+            [
+                ("EXW0315", "spec.to[0].hosts[0]", '"*.b.example" cannot be direct: it is not one name'),
+                ("EXW0314", "spec.to[0].originateTLS", "direct and originateTLS contradict each other"),
+            ],
         ),
         (
             to("a.example", "80/HTTP", "443/TLS", methods=["GET"], paths=["/v1/*"]),

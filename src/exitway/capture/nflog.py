@@ -1,4 +1,4 @@
-"""What the ruleset refused, as the kernel reports it: packets of an NFLOG group.
+"""What the ruleset refused, or let out past the proxy, as the kernel reports it: packets of two NFLOG groups.
 
 Wire format: ``linux/netfilter/nfnetlink.h``, ``nfnetlink_log.h``. Netlink is in the machine's byte order, its packets' fields in the network's.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exitway.capture.netns import in_netns
-from exitway.capture.ruleset import LOG_GROUP
+from exitway.capture.ruleset import DIRECT_GROUP, LOG_GROUP
 
 _NETLINK_NETFILTER = 12
 _ULOG_PACKET, _ULOG_CONFIG = 4 << 8 | 0, 4 << 8 | 1
@@ -25,8 +25,18 @@ _COMMAND_BIND, _COPY_PACKET = 1, 2
 _PACKET_BYTES = 128
 _NLM_F_REQUEST, _NLM_F_ACK, _NLMSG_ERROR = 1, 4, 2
 
-_PROTOCOLS = {1: "icmp", 17: "udp", 33: "dccp", 47: "gre", 50: "esp", 58: "icmpv6", 132: "sctp", 136: "udplite"}
-_WITH_PORTS = frozenset({17, 33, 132, 136})
+_PROTOCOLS = {
+    1: "icmp",
+    6: "tcp",
+    17: "udp",
+    33: "dccp",
+    47: "gre",
+    50: "esp",
+    58: "icmpv6",
+    132: "sctp",
+    136: "udplite",
+}
+_WITH_PORTS = frozenset({6, 17, 33, 132, 136})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +48,31 @@ class Refused:
     port: int
 
 
-class RefusalLog:
-    """Calls ``refused`` with every refusal that the kernel reports, in the running event loop, until closed."""
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A TCP connection that begins past the proxy, to an address and port that was not used for a while."""
 
-    def __init__(self, source: socket.socket, refused: Callable[[Refused], None]) -> None:
+    address: str
+    port: int
+
+
+class RefusalLog:
+    """Calls ``told`` with everything that the kernel reports, in the running event loop, until closed."""
+
+    def __init__(self, source: socket.socket, told: Callable[[Refused | Opened], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = source
-        self._refused = refused
+        self._told = told
         self._loop.add_reader(source, self._receive)
 
     @classmethod
-    def open(cls, netns: Path, refused: Callable[[Refused], None]) -> RefusalLog:
-        """Follow the refusals of a network namespace.
+    def open(cls, netns: Path, told: Callable[[Refused | Opened], None]) -> RefusalLog:
+        """Follow the reports of a network namespace.
 
         Raises:
             OSError: there is none at the path, or it is not ours to watch.
         """
-        return cls(in_netns(netns, open_socket), refused)
+        return cls(in_netns(netns, open_socket), told)
 
     def close(self) -> None:
         """Stop."""
@@ -66,18 +84,19 @@ class RefusalLog:
             datagram = self._socket.recv(1 << 16)
         except OSError:  # ENOBUFS: we were too slow, and some are lost
             return
-        for refused in refusals(datagram):
-            self._refused(refused)
+        for one in reports(datagram):
+            self._told(one)
 
 
 def open_socket() -> socket.socket:
-    """The group's socket. Call it inside the namespace."""
+    """The groups' socket. Call it inside the namespace."""
     source = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
     try:
         source.bind((0, 0))
-        _configure(source, _CONFIG_COMMAND, struct.pack("B", _COMMAND_BIND))
-        _configure(source, _CONFIG_MODE, struct.pack(">IBx", _PACKET_BYTES, _COPY_PACKET))
-        _configure(source, _CONFIG_THRESHOLD, struct.pack(">I", 1))  # do not wait for more
+        for group in (LOG_GROUP, DIRECT_GROUP):
+            _configure(source, group, _CONFIG_COMMAND, struct.pack("B", _COMMAND_BIND))
+            _configure(source, group, _CONFIG_MODE, struct.pack(">IBx", _PACKET_BYTES, _COPY_PACKET))
+            _configure(source, group, _CONFIG_THRESHOLD, struct.pack(">I", 1))  # do not wait for more
         source.setblocking(False)  # noqa: FBT003  its name
     except BaseException:
         source.close()
@@ -85,9 +104,9 @@ def open_socket() -> socket.socket:
     return source
 
 
-def _configure(source: socket.socket, kind: int, value: bytes) -> None:
+def _configure(source: socket.socket, group: int, kind: int, value: bytes) -> None:
     attribute = struct.pack("HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-    body = struct.pack(">BBH", socket.AF_UNSPEC, 0, LOG_GROUP) + attribute
+    body = struct.pack(">BBH", socket.AF_UNSPEC, 0, group) + attribute
     source.send(struct.pack("IHHII", 16 + len(body), _ULOG_CONFIG, _NLM_F_REQUEST | _NLM_F_ACK, 0, 0) + body)
     answer = source.recv(4096)
     while struct.unpack_from("H", answer, 4)[0] != _NLMSG_ERROR:  # a packet, logged as soon as we were bound
@@ -97,15 +116,17 @@ def _configure(source: socket.socket, kind: int, value: bytes) -> None:
         raise OSError(-error, f"nflog: {os.strerror(-error)}")
 
 
-def refusals(datagram: bytes) -> Iterator[Refused]:
+def reports(datagram: bytes) -> Iterator[Refused | Opened]:
     """The packets of one netlink datagram."""
     while len(datagram) >= 16:
         length, kind = struct.unpack_from("IH", datagram)
         if kind == _ULOG_PACKET:
             payload = _attribute(datagram[20:length], _ATTRIBUTE_PAYLOAD)
-            refused = packet(payload) if payload else None
-            if refused:
-                yield refused
+            found = packet(payload) if payload else None
+            if found and datagram[18:20] == DIRECT_GROUP.to_bytes(2):
+                yield Opened(found.address, found.port)
+            elif found:
+                yield found
         datagram = datagram[max(16, length + 3 & ~3) :]
 
 

@@ -21,9 +21,11 @@ The only ports that a workload may not bind (``seal.py``): one that took them wh
 """
 LOG_GROUP = 1
 """The NFLOG group that the refused packets go to."""
+DIRECT_GROUP = 2
+"""The one of packets that open a connection past the proxy, to an address and port that was not used for a while (``loading.py``)."""
 
-_IPV4 = f"{{ 127.0.0.0/8, {RESOLVER_IPV4} }}"
-_IPV6 = f"{{ ::1, {RESOLVER_IPV6} }}"
+LOCAL_IPV4 = f"{{ 127.0.0.0/8, {RESOLVER_IPV4} }}"
+LOCAL_IPV6 = f"{{ ::1, {RESOLVER_IPV6} }}"
 
 
 def addresses(*, ipv6: bool = True) -> str:
@@ -56,10 +58,17 @@ table inet exitway {{
 		flags interval
 	}}
 
+	chain arrive {{
+	}}
+
+	chain stay {{
+	}}
+
 	chain steer {{
 		type filter hook prerouting priority mangle; policy drop;
-		ip daddr {_IPV4} accept
-		ip6 daddr {_IPV6} accept
+		iif != "lo" goto arrive
+		ip daddr {LOCAL_IPV4} accept
+		ip6 daddr {LOCAL_IPV6} accept
 		ip daddr . tcp dport @tcp4 tproxy ip to 127.0.0.1:{TCP_PORT} accept
 		ip6 daddr . tcp dport @tcp6 tproxy ip6 to [::1]:{TCP_PORT} accept
 		meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{PROXY_PORT} accept
@@ -69,10 +78,12 @@ table inet exitway {{
 
 	chain leave {{
 		type filter hook output priority filter; policy drop;
+		oif != "lo" ip6 daddr ff02::16 drop
 		oif != "lo" goto refuse
+		jump stay
 		meta l4proto tcp accept
-		ip daddr {_IPV4} jump local
-		ip6 daddr {_IPV6} jump local
+		ip daddr {LOCAL_IPV4} jump local
+		ip6 daddr {LOCAL_IPV6} jump local
 		goto refuse
 	}}
 

@@ -21,6 +21,20 @@ def feed(name: str, *arguments: str, text: str) -> None:
     Raises:
         OSError: there is none, or what it has against the input.
     """
+    _run(name, *arguments, text=text)
+
+
+def ask(name: str, *arguments: str) -> str:
+    """What a tool prints.
+
+    Raises:
+        OSError: there is none, or what it has against the question.
+    """
+    return _run(name, *arguments)
+
+
+def _run(name: str, *arguments: str, text: str = "") -> str:
     ended = subprocess.run([find(name) or name, *arguments], input=text, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         raise OSError(f"{name}: {ended.stderr.strip()[:300]}")
+    return ended.stdout

@@ -57,6 +57,12 @@ def _publications(ctx: click.Context, param: click.Parameter, values: Sequence[s
     return publications
 
 
+def _ranges(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
+    """CIDRs; None: all there are (``*``), or nothing was said."""
+    del ctx, param
+    return None if value in (None, "*") else [one.strip() for one in value.split(",") if one.strip()]
+
+
 @click.command("run", context_settings={"allow_interspersed_args": False})
 @options.namespace
 @click.option("--name", metavar="NAME", help="The workload's name; by default the command's, with a suffix of its own.")
@@ -94,6 +100,20 @@ def _publications(ctx: click.Context, param: click.Parameter, values: Sequence[s
     is_flag=True,
     help="Refuse to run where nothing would be denied (--audit, or a namespace under audit).",
 )
+@click.option(
+    "--includeIPRanges",
+    "include",
+    metavar="CIDR,...",
+    callback=_ranges,
+    help="Only these go through the proxy; TCP to all else goes out directly, whatever rules say. `*`, as without it: all.",
+)
+@click.option(
+    "--excludeIPRanges",
+    "exclude",
+    metavar="CIDR,...",
+    callback=_ranges,
+    help="TCP to these goes out directly, whatever rules say (but DENY).",
+)
 @options.server
 @click.argument("command", metavar="[--] COMMAND [ARGUMENTS]...", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(
@@ -104,6 +124,8 @@ def run(
     filenames: tuple[str, ...],
     audit: bool,
     require_enforce: bool,
+    include: list[str] | None,
+    exclude: list[str] | None,
     server: Path | None,
     command: tuple[str, ...],
 ) -> None:
@@ -136,6 +158,8 @@ def run(
         "publish": publish,
         "audit": audit,
         "requireEnforce": require_enforce,
+        "includeIPRanges": include,
+        "excludeIPRanges": exclude or [],
     }
     with contextlib.closing(Sandbox(seal)) as sandbox:
         sandbox.ready()

@@ -124,7 +124,12 @@ def status(output: str, server: Path | None) -> None:
     for one in found["workloads"]:
         audit = "  AUDIT: nothing is denied, only recorded" * one["audit"]
         lines.append(f"  {one['namespace']}/{one['name']}  process {one['pid']}{audit}")
+        lines += [f"    PAST THE PROXY: {_some(one['direct'])}"] * bool(one["direct"])
         lines += [f"    its ruleset is not as its rules want it: {one['error']}"] * bool(one["error"])
     lines += [f"refused    {error}" for error in proxy["refused"]]
     lines += [f"problem    {problem}" for problem in found["problems"]]
     click.echo("\n".join(lines))
+
+
+def _some(words: list[str]) -> str:
+    return ", ".join(words[:8]) + (f" and {len(words) - 8} more" if len(words) > 8 else "")

@@ -39,4 +39,5 @@ class Flow:
             "rule": str(self.decision.because) if self.decision.because else None,
         }
         record |= {"detail": self.detail} if self.detail else {}
+        record |= {"direct": True} if self.decision.direct else {}
         return json.dumps(record | ({"audit": True} if self.audit else {}))

@@ -15,5 +15,9 @@ RESOLVER_IPV4 = "240.240.0.1"
 RESOLVER_IPV6 = "2001:2::1"
 """The workload's name server, and the source address of all it sends."""
 
+LINK_IPV4 = "240.242.0.0"
+LINK_IPV6 = "2001:2:0:f242::"
+"""Where the pairs of addresses begin that direct workloads and the machine have between them. They are seen by nobody else."""
+
 Pinned = Mapping[str, tuple[str, str]]
 """Names of a workload that keep their synthetic addresses, IPv4 and IPv6, because rules are enforced by these."""

@@ -47,6 +47,7 @@ class Reason(StrEnum):
     """Why. Stable words: they stand in headers, logs and metrics."""
 
     RULE = "rule"  # a rule allows it
+    RANGE = "ip-range"  # it is in an IP range that the workload may reach directly
     NO_RULE = "no-rule"  # nothing allows the destination
     PORT = "port"  # a rule allows the destination, on other ports
     PROTOCOL = "protocol"  # a rule allows the destination and port, for another protocol
@@ -61,11 +62,15 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict never travels without its reason and its rule. ``because``: the rule that caused it, or for a denial the nearest one."""
+    """A verdict never travels without its reason and its rule. ``because``: the rule that caused it, or for a denial the nearest one.
+
+    ``direct``: it goes through the kernel, not through the proxy.
+    """
 
     verdict: Verdict
     reason: Reason
     because: Key | None = None
+    direct: bool = False
 
     @property
     def allowed(self) -> bool:

@@ -9,12 +9,23 @@ from itertools import groupby
 from exitway.names.call import Verdict
 from exitway.names.host import LOCAL_HOST, Host
 from exitway.names.workload import SYSTEM_NAMESPACE, Workload
+from exitway.policy.direct import compile_direct
 from exitway.policy.policy import Policy
 from exitway.resources.intent import Intent, Network, Permission, Permissions
 
 
-def compile_policy(intents: Iterable[Intent], workload: Workload, now: datetime, *, audit: bool = False) -> Policy:
-    """What the intents mean for this workload at this moment. The order of the intents does not matter."""
+def compile_policy(
+    intents: Iterable[Intent],
+    workload: Workload,
+    now: datetime,
+    ranges: tuple[Network, ...] = (),
+    *,
+    audit: bool = False,
+) -> Policy:
+    """What the intents mean for this workload at this moment. The order of the intents does not matter.
+
+    ``ranges``: networks that the workload reaches directly, at all ports, whatever the intents allow.
+    """
     in_force = [
         intent for intent in intents if concerns(intent, workload) and (intent.expires is None or intent.expires > now)
     ]
@@ -22,6 +33,8 @@ def compile_policy(intents: Iterable[Intent], workload: Workload, now: datetime,
     networks: dict[Network, Permissions] = {}
     for intent in in_force:
         for target, permissions in intent.permissions:
+            if target.direct:
+                continue
             for host in target.hosts:
                 hosts[host] = _merged(hosts[host], permissions) if host in hosts else permissions
             for network in target.cidrs:
@@ -29,6 +42,7 @@ def compile_policy(intents: Iterable[Intent], workload: Workload, now: datetime,
     return Policy(
         hosts=_flat(hosts),
         networks=_flat_networks(networks),
+        direct=compile_direct(in_force, ranges),
         valid_until=min((intent.expires for intent in in_force if intent.expires), default=None),
         audit=audit,
     )

@@ -1,6 +1,6 @@
 """The meaning of a policy: may this call leave?
 
-In order:
+What is direct (:mod:`exitway.policy.direct`) is allowed. Then, in order:
 
 1. The address that was dialled is looked up under the narrowest network that holds it. If a TCP rule speaks of it at that port, that is the
    verdict, whatever is spoken. Behind a synthetic address stands a name; no network holds it, and a TCP rule speaks of the name.
@@ -26,12 +26,15 @@ from exitway.names.call import Call, Decision, Reason, Sort, Verdict
 from exitway.names.host import Host
 from exitway.names.key import Key
 from exitway.names.request import is_plain, is_upper_case
+from exitway.policy.direct import decide_direct
 from exitway.policy.policy import Policy
 from exitway.resources.intent import Permission, Permissions
 
 
 def decide(policy: Policy, call: Call) -> Decision:
     """The verdict on a call, with its reason and rule."""
+    if policy.direct and (direct := decide_direct(policy.direct, call)):
+        return direct
     networks = by_name(policy, call.asked) if call.asked else _by_address(policy, call.address)
     names = by_name(policy, call.name)
     said = networks.get((call.port, Sort.TCP))

@@ -10,12 +10,15 @@ from functools import cached_property
 from exitway.names.call import Sort, Verdict
 from exitway.names.guard import Excepted, is_private
 from exitway.names.host import Host
+from exitway.policy.direct import Direct
 from exitway.resources.intent import Network, Permissions
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Names, networks, and until when this is true. ``audit``: the verdicts are recorded, and not carried out.
+    """Names, networks, what goes past the proxy, and until when this is true. The first two do not hold what is direct.
+
+    ``audit``: the verdicts are recorded, and not carried out.
 
     ``hosts`` is flat: the permissions of a pattern already contain those of every wider pattern, so the most specific pattern that matches
     a name decides alone. That is how Envoy chooses a virtual host, too.
@@ -23,6 +26,7 @@ class Policy:
 
     hosts: Mapping[Host, Permissions] = field(default_factory=dict)
     networks: Mapping[Network, Permissions] = field(default_factory=dict)
+    direct: Direct = field(default_factory=Direct)
     valid_until: datetime | None = None
     audit: bool = False
 
@@ -36,7 +40,8 @@ class Policy:
 
 def exceptions(policy: Policy) -> set[Excepted]:
     """Where names may lead although the address is private: where a rule for its network lets this workload go."""
-    return {
+    direct = policy.direct.networks.keys() - policy.direct.denied
+    return {(network, port, True) for network, port in direct if is_private(network)} | {
         (network, port, said[0].verdict is Verdict.ALLOW)
         for network, permissions in policy.networks.items()
         if is_private(network)

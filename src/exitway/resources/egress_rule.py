@@ -1,18 +1,17 @@
 """EgressRule ``exitway.dev/v1``: one object per intent.
 
-    spec:
-      workloadSelector: {matchLabels: {app: checkout}}   # absent: every workload of the namespace
-      action: ALLOW                                      # or DENY, which wins over any ALLOW
-      to:
-        - hosts: [api.example, "*.cdn.example"]          # or cidrs, never both
-          ports: [{number: 443, protocol: TLS}]          # HTTP, HTTP2, GRPC, TLS or TCP; for cidrs only TCP
-          methods: [GET, POST]                           # absent: all; only for HTTP, HTTP2 and GRPC, like paths
-          paths: ["/v1/*"]                               # absent: all; exact, or a prefix ending in "*"
-          originateTLS: false                            # true: the program speaks HTTP, the proxy verified TLS
-          caFile: /etc/exitway/ca.pem                    # absent: the authorities that the system trusts; needs originateTLS
-      expires: 2027-01-31T00:00:00Z                      # RFC 3339; after that the rule is as if absent
-
-``direct: true`` belongs to the kind, and is refused as long as nothing enforces it.
+spec:
+  workloadSelector: {matchLabels: {app: checkout}}   # absent: every workload of the namespace
+  action: ALLOW                                      # or DENY, which wins over any ALLOW
+  to:
+    - hosts: [api.example, "*.cdn.example"]          # or cidrs, never both
+      ports: [{number: 443, protocol: TLS}]          # HTTP, HTTP2, GRPC, TLS or TCP; for cidrs only TCP
+      methods: [GET, POST]                           # absent: all; only for HTTP, HTTP2 and GRPC, like paths
+      paths: ["/v1/*"]                               # absent: all; exact, or a prefix ending in "*"
+      originateTLS: false                            # true: the program speaks HTTP, the proxy verified TLS
+      caFile: /etc/exitway/ca.pem                    # absent: the authorities that the system trusts; needs originateTLS
+      direct: false                                  # true: through the kernel, not the proxy; only exact names and cidrs
+  expires: 2027-01-31T00:00:00Z                      # RFC 3339; after that the rule is as if absent
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from exitway.names.host import Host
+from exitway.names.host import LOCAL_HOST, Host
 from exitway.names.key import Key
 from exitway.names.port import Port, Protocol
 from exitway.names.workload import Selector
@@ -91,7 +90,9 @@ def read(wire: Mapping[str, Any]) -> Resource:
 def _target(to: _To) -> Target:
     ports = sorted(Port(port.number, Protocol(port.protocol), to.originateTLS, to.caFile) for port in to.ports)
     requests = tuple(sorted(set(to.methods))), tuple(sorted(set(to.paths)))
-    return Target(tuple(map(Host.parse, to.hosts)), tuple(map(ip_network, to.cidrs)), tuple(ports), *requests)
+    return Target(
+        tuple(map(Host.parse, to.hosts)), tuple(map(ip_network, to.cidrs)), tuple(ports), *requests, to.direct
+    )
 
 
 def _time(text: str) -> datetime | None:
@@ -129,9 +130,8 @@ def _to_faults(to: Mapping[str, Any], field: str, action: Any) -> Iterator[Probl
         yield from _ca_file_faults(file, to.get("originateTLS"), f"{field}.caFile")
     yield from _port_faults(to, field)
     yield from request_faults(to, field)
-    if to.get("direct", False) is not False:
-        message = "direct is not enforced yet, so it is refused rather than ignored"
-        yield Problem("EXW0311", message, field=f"{field}.direct")
+    if to.get("direct") is True:
+        yield from _direct_faults(to, field, action)
 
 
 def _ca_file_faults(file: str, originate_tls: Any, field: str) -> Iterator[Problem]:
@@ -141,6 +141,25 @@ def _ca_file_faults(file: str, originate_tls: Any, field: str) -> Iterator[Probl
         yield Problem("EXW0323", "caFile means nothing without originateTLS: true", hint, field)
     if not file.startswith("/") or not file.isprintable():
         yield Problem("EXW0324", f"{quoted(file)} is not an absolute path", "such as /etc/exitway/ca.pem", field)
+
+
+def _direct_faults(to: Mapping[str, Any], field: str, action: Any) -> Iterator[Problem]:
+    """What is direct is not looked at: whatever needs a look contradicts it."""
+    if action == "DENY":
+        yield Problem("EXW0314", "direct means nothing where nothing is let out", field=f"{field}.direct")
+    for index, host in strings(to.get("hosts")):
+        if "*" in host:
+            hint = "name them one by one, or leave direct out"
+            yield Problem(
+                "EXW0315", f"{quoted(host)} cannot be direct: it is not one name", hint, f"{field}.hosts[{index}]"
+            )
+        if host.lower() == LOCAL_HOST:
+            hint = "it is reached through the proxy"
+            yield Problem("EXW0314", f"{LOCAL_HOST} cannot be direct", hint, f"{field}.hosts[{index}]")
+    for name in ("originateTLS", "methods", "paths"):
+        if to.get(name):
+            hint = "what is direct does not come to the proxy; leave one of the two out"
+            yield Problem("EXW0314", f"direct and {name} contradict each other", hint, f"{field}.{name}")
 
 
 def _port_faults(to: Mapping[str, Any], field: str) -> Iterator[Problem]:

@@ -30,6 +30,7 @@ class Target:
     """Destinations and the ports on them. Either ``hosts`` or ``cidrs``, never both.
 
     ``methods`` and ``paths`` (exact, or a prefix ending in ``*``; see :mod:`exitway.names.request`) narrow it to such requests; empty: to all.
+    ``direct``: past the proxy, whatever is spoken there.
     """
 
     hosts: tuple[Host, ...]
@@ -37,6 +38,7 @@ class Target:
     ports: tuple[Port, ...]
     methods: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    direct: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ On its Unix socket (SOCK_SEQPACKET, one server at a time) a message is one JSON 
     from the server   {"add": ID, "pid": PID, "start_time": T} with the sockets; {"remove": ID}
                       {"pin": ID, "names": {NAME: IPV4 or ""}}: they keep their addresses (that one, if they have none yet)
                       {"unpin": ID, "names": [NAME, ...]}
+                      {"follow": [NAME, ...]} and {"leave": [NAME, ...]}: say where they lead, and whenever they lead elsewhere
                       {"upstream": [SERVER, ...]}, with the sockets that the proxy asks at unless it serves there already
                       {"limits": ID, "exceptions": [[NETWORK, PORT, ALLOWED], ...], "local": [PORT, ...],
                        "held": [PATTERN, ...], "audit": BOOL}
@@ -17,9 +18,10 @@ On its Unix socket (SOCK_SEQPACKET, one server at a time) a message is one JSON 
                       {"id": ID, "name": NAME, "addresses": [IPV4, IPV6]} for each name, old ones first
                       {"id": ID, "pinned": {NAME: [IPV4, IPV6] or null}}: the answer to each "pin"; null: there is no room for it
                       {"id": ID, "name": NAME, "port": PORT, "refused": REASON}
+                      {"leads": {NAME: [ADDRESS, ...]}}
 
 Names of held patterns are answered for when they are released, or after a while: a program that dials at once is to be let through at once.
-A server finds no name pinned. It may pin names of a workload, and limit it, before it adds it.
+A server finds no name pinned, and none followed. It may pin names of a workload, and limit it, before it adds it.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from typing import Any
 
 from exitway.capture import kernel
 from exitway.dns.answer import answer
+from exitway.dns.following import Following
 from exitway.dns.resolution import Asker, Resolution
 from exitway.dns.server import NameServer
 from exitway.dns.synthetic import Synthetic, SyntheticAddresses
@@ -110,6 +113,7 @@ class NameProcess:
         self._served: dict[str, _Served] = {}
         self._askers: dict[str, Asker[Announced]] = {}
         self._resolution = Resolution(Upstream(()), self._askers, self._refused)
+        self._following = Following(lambda: self._resolution.upstream, self._leads)
         self._proxy: NameServer | None = None
         self._proxy_port = 0
         self.done = asyncio.Event()
@@ -127,6 +131,7 @@ class NameProcess:
         self._hang_up()
         self._server = connection
         self._loop.add_reader(connection, self._receive)
+        self._following.leave_all()
         self.tell({"serving": list(self._served), "proxy": self._proxy_port})
         for asker in self._askers.values():
             self._unpin(asker.addresses, asker.addresses.pinned)
@@ -142,13 +147,19 @@ class NameProcess:
             self._hang_up()
             self._end_when_alone()
             return
-        message, sockets = json.loads(data), [socket.socket(fileno=one) for one in descriptors]
+        self._hear(json.loads(data), [socket.socket(fileno=one) for one in descriptors])
+
+    def _hear(self, message: dict[str, Any], sockets: list[socket.socket]) -> None:
         if "add" in message:
             self._add(message["add"], Process(message["pid"], message["start_time"]), sockets)
         elif "pin" in message:
             self._pin(message["pin"], message["names"])
         elif "unpin" in message:
             self._unpin(self._asker(message["unpin"]).addresses, message["names"])
+        elif "follow" in message:
+            self._following.follow(message["follow"])
+        elif "leave" in message:
+            self._following.leave(message["leave"])
         elif "upstream" in message:
             self._serve_proxy(message["upstream"], sockets)
         elif "limits" in message:
@@ -189,6 +200,9 @@ class NameProcess:
 
     def _refused(self, asker: Asker[Any], name: str, port: int, reason: Reason) -> None:
         self.tell({"id": asker.identity, "name": name, "port": port, "refused": reason})
+
+    def _leads(self, name: str, addresses: tuple[str, ...]) -> None:
+        self.tell({"leads": {name: addresses}})
 
     def _hang_up(self) -> None:
         if self._server is not None:

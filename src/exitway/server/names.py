@@ -23,6 +23,7 @@ from exitway.names.call import Reason
 from exitway.names.guard import Excepted
 from exitway.names.host import Host
 from exitway.processes import Process
+from exitway.server.leads import Leads
 from exitway.server.name_process import LARGEST_MESSAGE
 
 _log = logging.getLogger("exitway")
@@ -71,6 +72,7 @@ class Names:
         self._names: dict[str, dict[str, str]] = {}
         self._pinned: dict[str, _Pinned] = {}
         self._handed_over = asyncio.Event()
+        self.leads = Leads(self._send)
 
     async def run(self) -> None:
         """Keep the name process running, until cancelled. One that ends is started again and given everything anew."""
@@ -79,6 +81,7 @@ class Names:
             self._serve_proxy(already=serving_at == self.proxy_port)
             for identity in self._pinned:
                 self._repin(identity)
+            self.leads.again()
             for limits in self._limits.values():
                 self._send(limits)
             for identity in self._given.keys() - self._served:
@@ -304,6 +307,8 @@ class Names:
     def _hear(self, message: Mapping[str, Any]) -> None:
         if "pinned" in message:
             self._answered(message["id"], message["pinned"])
+        elif "leads" in message:
+            self.leads.heard(message["leads"])
         elif "refused" in message:
             self._refusals[message["id"], message["name"], message["port"]] = Reason(message["refused"])
             if len(self._refusals) > MOST_REFUSALS:

@@ -31,7 +31,7 @@ from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
 from exitway.policy.policy import Policy
 from exitway.proxy.authorities import Authorities
-from exitway.resources.intent import Intent
+from exitway.resources.intent import Intent, Network
 from exitway.resources.registry import Registry
 from exitway.server.verifiers import Used, Verifiers
 
@@ -47,13 +47,17 @@ class Publication:
 
 @dataclass(frozen=True)
 class Member:
-    """A running workload, as far as its configuration goes. ``intents`` are of the rules that it brought itself."""
+    """A running workload, as far as its configuration goes.
+
+    ``intents`` are of the rules that it brought itself, ``ranges`` what it reaches directly.
+    """
 
     id: str
     workload: Workload
     netns: str
     intents: tuple[Intent, ...] = ()
     publications: tuple[Publication, ...] = ()
+    ranges: tuple[Network, ...] = ()
     audit: bool = False
 
     @cached_property
@@ -64,6 +68,7 @@ class Member:
             sorted(self.workload.labels.items()),
             [repr(intent) for intent in self.intents],
             self.audit,
+            [str(network) for network in self.ranges],
         ]
         return hashlib.blake2b(json.dumps(identity).encode(), digest_size=6).hexdigest()
 
@@ -119,7 +124,7 @@ class Program:
             name = member.policy_class
             if name not in compiled:
                 intents = registry.intents_for(member.workload.namespace) + member.intents
-                policy = compile_policy(intents, member.workload, now, audit=member.audit)
+                policy = compile_policy(intents, member.workload, now, member.ranges, audit=member.audit)
                 compiled[name] = self._routes(name, policy, member.workload.namespace)
         return compiled
 

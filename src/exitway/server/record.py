@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from exitway.capture import sock_diag
-from exitway.capture.nflog import Refused
+from exitway.capture.nflog import Opened, Refused
 from exitway.flows.access_log import AccessLogReader, Observed
 from exitway.flows.flow import Flow
 from exitway.flows.live import outside
 from exitway.flows.log import FlowLog, Tail
-from exitway.names.call import Decision, Reason, Verdict
+from exitway.names.call import Call, Decision, Reason, Sort, Verdict
+from exitway.policy.decide import decide
 from exitway.policy.policy import Policy
 from exitway.server.program import Member
 from exitway.server.supervise import aside, rotate
@@ -73,6 +74,26 @@ class Recorder:
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         flow = Flow(now, str(member.workload), name or "", refused.address, refused.port, refused.protocol, decision)
         self.tell([flow])
+
+    def opened(self, member: Member, opened: Opened, *, refused: bool) -> None:
+        """Write down the first use of a destination past the proxy. ``refused``: its name leads to no address that it may lead to."""
+        observed = self._observed[member.id]
+        call = _call(observed, opened.address, opened.port)
+        decision = decide(observed.policy, call)
+        self._direct(observed, call, Decision(Verdict.DENY, Reason.ADDRESS, decision.because) if refused else decision)
+
+    def cut(self, member: Member, address: str, port: int) -> None:
+        """Write down that connections past the proxy were ended, because nothing allows them there any more."""
+        observed = self._observed[member.id]
+        call = _call(observed, address, port)
+        before, now = decide(observed.former or observed.policy, call), decide(observed.policy, call)
+        because = before.because if before.direct else None
+        self._direct(observed, call, Decision(Verdict.DENY, Reason.REVOKED, because, direct=True), now.reason)
+
+    def _direct(self, observed: Observed, call: Call, decision: Decision, detail: str = "") -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        name = call.asked or ""
+        self.tell([Flow(now, observed.workload, name, call.address, call.port, "TCP", decision, detail)])
 
     async def follow(self, admin_socket: Path, begun: Callable[[bytes], None]) -> None:
         """Write flows as they come, until cancelled; ``begun`` gets the line of all that runs, when it is first told of."""
@@ -137,3 +158,7 @@ class Recorder:
             return int(self._position.read_text())
         except (OSError, ValueError):
             return 0
+
+
+def _call(observed: Observed, address: str, port: int) -> Call:
+    return Call(Sort.TCP, port, address=address, asked=observed.name_of(address) or "")

@@ -1,25 +1,28 @@
 """What a workload brings, ``POST /exitway/v1/workloads``, read strictly: its names end in paths and in Envoy's format strings.
 
     {"namespace": "shop", "name": "checkout", "pid": 4711, "labels": {"app": "checkout"}, "rules": [wire, ...],
-     "publish": [{"address": "127.0.0.1", "port": 8080, "target": 80}]}
+     "publish": [{"address": "127.0.0.1", "port": 8080, "target": 80}], "includeIPRanges": [CIDR, ...], "excludeIPRanges": [CIDR, ...]}
 
 ``"audit": true``: what is denied is recorded and let through; ``"requireEnforce": true``: refuse the workload rather than that.
 ``pid``: a process in the workload's namespaces, as the server sees it. The namespace of the rules is that of the workload.
+``includeIPRanges``, where it is there: only these go through the proxy; ``excludeIPRanges``: these do not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from pydantic import Field
 
 from exitway.api.status import Cause, invalid
+from exitway.names.ranges import Network, direct_ranges
 from exitway.names.workload import Workload
 from exitway.resources import kinds
-from exitway.resources.form import Form, mapping, mappings, read_form
+from exitway.resources.destination import cidr_fault
+from exitway.resources.form import Form, mapping, mappings, read_form, strings
 from exitway.resources.intent import Intent
 from exitway.resources.metadata import metadata_faults
 from exitway.resources.problem import Problem, Problems, quoted
@@ -42,6 +45,8 @@ class _Request(Form):
     labels: dict[str, str] = Field(default_factory=dict)
     rules: tuple[dict[str, Any], ...] = ()
     publish: tuple[_Publish, ...] = ()
+    includeIPRanges: tuple[str, ...] | None = None  # noqa: N815 - wire name
+    excludeIPRanges: tuple[str, ...] = ()  # noqa: N815 - wire name
     audit: bool = False
     requireEnforce: bool = False  # noqa: N815 - wire name
 
@@ -54,6 +59,7 @@ class Brought:
     pid: int
     intents: tuple[Intent, ...]
     publications: tuple[Publication, ...]
+    ranges: tuple[Network, ...] = ()
     audit: bool = False
     require_enforce: bool = False
 
@@ -67,6 +73,10 @@ def read_request(wire: Mapping[str, Any]) -> Brought:
     form, problems = read_form(_Request, wire)
     problems += [replace(one, field=one.field.removeprefix("metadata.")) for one in metadata_faults(wire)]
     problems += _publish_faults(wire.get("publish"))
+    for field in ("includeIPRanges", "excludeIPRanges"):
+        problems += [
+            fault for index, cidr in strings(wire.get(field)) for fault in cidr_fault(cidr, f"{field}[{index}]")
+        ]
     if form is None or problems:
         raise invalid([Cause(problem, ITSELF) for problem in problems])
     return Brought(
@@ -74,6 +84,10 @@ def read_request(wire: Mapping[str, Any]) -> Brought:
         form.pid,
         tuple(_intents(form)),
         tuple(Publication(one.address, one.port, one.target) for one in form.publish),
+        direct_ranges(
+            None if form.includeIPRanges is None else [*map(ip_network, form.includeIPRanges)],
+            [*map(ip_network, form.excludeIPRanges)],
+        ),
         form.audit,
         form.requireEnforce,
     )

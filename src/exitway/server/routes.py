@@ -23,6 +23,7 @@ def routes(server: Server) -> list[Route]:
 
     async def add(request: Request) -> Response:
         running = await server.workloads.add(await read_object(request))
+        await server.steerer.settled()
         return JSONResponse({"id": running.member.id, "audit": running.member.audit}, status_code=201)
 
     async def remove(request: Request) -> Response:
@@ -69,6 +70,7 @@ def _status(server: Server) -> dict[str, object]:
                 "name": one.member.workload.name,
                 "pid": one.process.pid,
                 "audit": one.member.audit,
+                "direct": server.direct(one.member.id),
                 "error": server.steerer.error(one.member.id),
             }
             for one in server.workloads.running.values()

@@ -11,7 +11,7 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -20,15 +20,17 @@ from exitway.api.app import create_app
 from exitway.api.guard import token
 from exitway.api.listen import serve, unix_socket
 from exitway.capture.home import Home
+from exitway.capture.nflog import Opened, Refused
 from exitway.capture.wall import Wall
 from exitway.envoy.bootstrap import Machine, bootstrap
 from exitway.envoy.listener import Proxy
 from exitway.names.address import Pinned
-from exitway.names.host import Host
+from exitway.policy.policy import Policy
 from exitway.proxy.binary import find_envoy
 from exitway.proxy.process import EnvoyProcess
 from exitway.resources.problem import Problem, Problems
 from exitway.server.guard import Guard
+from exitway.server.links import Links
 from exitway.server.names import Names
 from exitway.server.program import Member, Program
 from exitway.server.record import Recorder
@@ -93,9 +95,10 @@ class Server:
             self._names,
             audit_namespaces=settings.audit_namespaces,
             changed=self.publish,
-            refused=self._recorder.refused,
+            seen=self._seen,
         )
-        self.steerer = Steerer()
+        self._links = Links(str(settings.runtime_dir))
+        self.steerer = Steerer(self._names, self._links, self._cut)
         self._publishing = asyncio.Lock()
         self._compiled: object = None
         self._published: dict[str, Pinned] | None = None
@@ -130,40 +133,57 @@ class Server:
         await self._steer(members, pinned)
 
     async def _pin(self, members: list[Member]) -> dict[str, Pinned]:
-        """The addresses of the names that rules for TCP speak of, as far as they are known: none is where the name process is away."""
-        wanted = {one.id: self._names_to_pin(one.id, self._program.policies[one.id].tcp_hosts) for one in members}
+        """The addresses of the names that are enforced by them, as far as they are known: none is where the name process is away."""
+        wanted = {one.id: self._names_to_pin(one.id, self._program.policies[one.id]) for one in members}
         pinned: dict[str, Pinned] = {one: self._names.pin(one, names) for one, names in wanted.items()}
         if any(len(pinned[one]) < len(names) for one, names in wanted.items()):
             await asyncio.gather(*(self._names.pinned(one) for one in wanted))
             pinned = {one: self._names.pin(one, names) for one, names in wanted.items()}
         return pinned
 
-    def _names_to_pin(self, identity: str, hosts: Iterable[Host]) -> list[str]:
-        """Patterns mean the names that were asked for."""
-        asked = self._names.names_of(identity, [host for host in hosts if host.wildcard])
-        return [*(str(host) for host in hosts if not host.wildcard), *asked]
+    def _names_to_pin(self, identity: str, policy: Policy) -> set[str]:
+        """Names that are enforced by their addresses. Patterns mean the names that were asked for."""
+        asked = self._names.names_of(identity, [host for host in policy.tcp_hosts if host.wildcard])
+        direct = {name for name, _ in policy.direct.names}
+        return direct.union(asked, (str(host) for host in policy.tcp_hosts if not host.wildcard))
 
     async def _steer(self, members: list[Member], pinned: Mapping[str, Pinned]) -> None:
         """Let every ruleset follow the policy that is in force."""
-        self.steerer.keep({member.id for member in members})
-        await asyncio.gather(
-            *(
-                self.steerer.steer(one.id, Path(one.netns), self._program.policies[one.id], pinned[one.id])
-                for one in members
-            )
+        await self.steerer.follow(
+            {one.id: (Path(one.netns), self._program.policies[one.id], pinned[one.id]) for one in members}
         )
+
+    def direct(self, identity: str) -> list[str]:
+        """What a workload reaches past the proxy, each in a word: ``name:port``, ``network:port``, and the ranges without a port."""
+        direct = self._program.policies[identity].direct
+        ported = sorted(f"{name}:{port}" for name, port in (*direct.names, *direct.networks))
+        return [*map(str, direct.ranges), *ported]
+
+    def _seen(self, member: Member, packet: Refused | Opened) -> None:
+        """What the kernel tells of a workload: what it refused, and what goes past the proxy."""
+        if isinstance(packet, Refused):
+            self._recorder.refused(member, self._names.name_of(member.id, packet.address), packet)
+            return
+        nowhere = self.steerer.leads_nowhere(member.id, packet.address, packet.port)
+        self._recorder.opened(member, packet, refused=nowhere)
+
+    def _cut(self, identity: str, address: str, port: int) -> None:
+        running = self.workloads.running.get(identity)
+        if running is not None:
+            self._recorder.cut(running.member, address, port)
 
     async def programmed(self, revision: int) -> list[str]:
         """Publish the store's state, wait for the proxy; one sentence for each that has not acknowledged it."""
         del revision  # what is published is always the newest
         await self.publish()
+        await self.steerer.settled()
         settled = await self.discovery.settled(proxies=1, timeout_seconds=ACKNOWLEDGED_SECONDS)
         await self.revoker.cut()
         if not settled:
             return [
                 f"the proxy has not acknowledged the change within {ACKNOWLEDGED_SECONDS:.0f} s; it stays on its last good configuration"
             ]
-        return [
+        return self.steerer.errors + [
             f"the proxy refused the change and stays on its last good configuration: {error}"
             for error in self.discovery.errors
         ]
@@ -175,10 +195,12 @@ class Server:
             loop.add_signal_handler(number, self.stopping.set)
         await self.discovery.start(self.settings.xds_socket)
         await self.workloads.restore()
+        self._links.adopt(self.workloads.running)
         await self.publish()
         parts = [
             self.supervisor.run(),
             self._names.run(),
+            self.steerer.follow_names(),
             self._recorder.follow(self.settings.admin_socket, self.revoker.begun),
             self.revoker.run(),
             self._follow_store(),
@@ -235,6 +257,7 @@ class Server:
 
     async def _close(self) -> None:
         self.workloads.close()
+        self._links.close_all()
         self.supervisor.stop()
         self._guard.stop()
         self._names.close()

@@ -1,68 +1,182 @@
-"""Brings what the rules mean for packets into the workloads' rulesets."""
+"""Brings what the rules mean for packets into the workloads' rulesets, and cuts what went past the proxy and may no more."""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from exitway.capture import sock_diag
+from exitway.capture.loading import loaded
 from exitway.capture.netns import in_netns
-from exitway.capture.steering import elements, steering
+from exitway.capture.steering import Lead, Steering, steering
 from exitway.capture.tools import feed
 from exitway.names.address import Pinned
-from exitway.policy.policy import Policy
+from exitway.names.guard import Excepted, permitted
+from exitway.policy.policy import Policy, exceptions
+from exitway.server.links import Links
+from exitway.server.names import Names
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _log = logging.getLogger("exitway")
+
+PATIENCE_SECONDS = 5.0
+"""For names that are not known yet: whoever waits for a rule to take effect waits so long for them."""
 
 
 @dataclass
 class _Steered:
-    """A workload's ruleset: what it is to follow, and what was loaded last."""
+    """A workload's ruleset: what it is to follow, and what was loaded last (``loaded``: its text; None: that is not known)."""
 
     netns: Path
-    follows: tuple[Policy, Pinned] | None = None
-    wanted: str = ""
+    policy: Policy
+    pinned: Pinned
+    wanted: Steering = field(default_factory=Steering)
+    steering: Steering = field(default_factory=Steering)
     loaded: str | None = None
     error: str = ""
+    chosen: dict[tuple[str, int, int], Address] = field(default_factory=dict)
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Steerer:
-    """The rulesets of all running workloads. An error opens nothing: the ruleset stays as it was, and the next publication tries again."""
+    """The rulesets of all running workloads. An error opens nothing: the ruleset stays as it was, and the next time tries again.
 
-    def __init__(self) -> None:
+    ``cut`` hears of each connection that was ended: whose, and to which address and port.
+    """
+
+    def __init__(self, names: Names, links: Links, cut: Callable[[str, str, int], None]) -> None:
+        self._names = names
+        self._links = links
+        self._cut = cut
         self._steered: dict[str, _Steered] = {}
+        self._began = time.monotonic()
 
-    async def steer(self, identity: str, netns: Path, policy: Policy, pinned: Pinned) -> None:
-        """Make a workload's ruleset follow a policy, and the addresses of the names in it; returns when it does, or cannot.
+    async def follow(self, workloads: Mapping[str, tuple[Path, Policy, Pinned]]) -> None:
+        """Make the ruleset of each workload (its network namespace, policy, names) follow; returns when it does, or cannot.
 
         Nothing is loaded where nothing changes.
         """
-        one = self._steered.setdefault(identity, _Steered(netns))
-        if one.follows != (policy, pinned):
-            one.follows, one.wanted = (policy, pinned), elements(steering(policy, pinned))
-        async with one.loading:  # the last to come in loads what is wanted then
-            if one.loaded != one.wanted:
-                await self._load(identity, one, one.wanted)
+        for identity, (netns, policy, pinned) in workloads.items():
+            one = self._steered.setdefault(identity, _Steered(netns, policy, pinned))
+            one.policy, one.pinned = policy, pinned
+        ended = self._steered.keys() - workloads
+        for identity in ended:
+            del self._steered[identity]
+        self._names.leads.follow({name for one in self._steered.values() for name, _ in one.policy.direct.names})
+        await self._steer_all()
+        for identity in ended:
+            await self._links.close(identity)
 
-    def keep(self, identities: Collection[str]) -> None:
-        """Forget the workloads that have ended."""
-        for ended in self._steered.keys() - identities:
-            del self._steered[ended]
+    async def settled(self) -> None:
+        """Wait until it is known of all names where they lead, but not for ever; then follow that."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not all(map(self._known, self._steered.values())):  # noqa: ASYNC110 - it is not one event
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            pass
+        await self._steer_all()
+
+    async def follow_names(self) -> None:
+        """Follow where names lead, until cancelled."""
+        while True:
+            await self._names.leads.news.wait()
+            self._names.leads.news.clear()
+            await self._steer_all()
+
+    async def _steer_all(self) -> None:
+        await asyncio.gather(*(self._steer(identity, one) for identity, one in self._steered.items()))
+
+    @property
+    def errors(self) -> list[str]:
+        """One sentence for each workload whose ruleset is not what it should be."""
+        return [
+            f"the ruleset of {identity} is not changed: {one.error}"
+            for identity, one in self._steered.items()
+            if one.error
+        ]
 
     def error(self, identity: str) -> str:
         """Why a workload's ruleset is not what it should be; empty: it is."""
         one = self._steered.get(identity)
         return one.error if one else ""
 
-    async def _load(self, identity: str, one: _Steered, text: str) -> None:
-        try:
-            await asyncio.to_thread(in_netns, one.netns, lambda: feed("nft", "-f", "-", text=text))
-        except OSError as error:
-            if one.error != str(error):
-                _log.warning("the ruleset of %s is not changed: %s", identity, error)
-            one.error = str(error)
-        else:
-            one.loaded, one.error = text, ""
+    def leads_nowhere(self, identity: str, address: str, port: int) -> bool:
+        """Whether this is the synthetic address of a name that has no address that it may lead to."""
+        one = self._steered.get(identity)
+        sought = ipaddress.ip_address(address)
+        return one is not None and (sought, port, None) in one.wanted.names
+
+    def _known(self, one: _Steered) -> bool:
+        names = {name for name, _ in one.policy.direct.names}
+        return all(name in one.pinned and self._names.leads.addresses(name) is not None for name in names)
+
+    async def _steer(self, identity: str, one: _Steered) -> None:
+        async with one.loading:  # the last to come in follows what is wanted then
+            fresh = time.monotonic() - self._began < PATIENCE_SECONDS
+            if one.loaded is None and fresh and not self._known(one) and self._links.of(identity):
+                return  # of a server before us: it is right until we know better
+            one.wanted = steering(one.policy, one.pinned, self._leads(one))
+            try:
+                await self._load(identity, one)
+            except OSError as error:
+                if one.error != str(error):
+                    _log.warning("the ruleset of %s is not changed: %s", identity, error)
+                one.error = str(error)
+            else:
+                one.error = ""
+
+    async def _load(self, identity: str, one: _Steered) -> None:
+        """First the machine's table, then the workload's ruleset: what both let out is let out."""
+        wanted = one.wanted
+        if self._links.of(identity):
+            await self._links.guard(identity, wanted)
+        elif wanted.goes_direct:
+            await self._links.open(identity, one.netns, wanted)
+        text = loaded(wanted, self._links.of(identity))
+        if text != one.loaded:
+            ended = await asyncio.to_thread(in_netns, one.netns, lambda: _change(text, one.steering, wanted))
+            one.loaded, one.steering = text, wanted
+            for address, port in sorted(ended):
+                self._cut(identity, address, port)
+
+    def _leads(self, one: _Steered) -> Iterator[Lead]:
+        excepted = exceptions(one.policy)
+        for name, port in one.policy.direct.names:
+            for synthetic in one.pinned.get(name, ()):
+                address = ipaddress.ip_address(synthetic)
+                yield address, port, self._lead(one, name, port, address.version, excepted)
+
+    def _lead(self, one: _Steered, name: str, port: int, version: int, excepted: set[Excepted]) -> Address | None:
+        """The address that a name leads to: the one that was chosen before, while it has it."""
+        addresses = map(ipaddress.ip_address, self._names.leads.addresses(name) or ())
+        able = [one for one in addresses if one.version == version and permitted(one, port, excepted)]
+        before = one.chosen.get((name, port, version))
+        if able and before not in able:
+            one.chosen[name, port, version] = able[0]
+        return one.chosen[name, port, version] if able else None
+
+
+def _change(text: str, before: Steering, after: Steering) -> set[tuple[str, int]]:
+    """Inside. What is ended while the old ruleset is there can still tell the other side; what began meanwhile is ended behind it."""
+    ended = _end(before, after)
+    feed("nft", "-f", "-", text=text)
+    return ended | _end(before, after)
+
+
+def _end(before: Steering, after: Steering) -> set[tuple[str, int]]:
+    if not before.goes_direct:
+        return set()
+    ended = set()
+    for local, remote in sock_diag.connections():
+        host, _, number = remote.rpartition(":")
+        address, port = host.strip("[]"), int(number)
+        if before.leads(address, port) and not after.leads(address, port) and sock_diag.destroy(local, remote):
+            ended.add((address, port))
+    return ended

@@ -18,7 +18,7 @@ from typing import Any
 from exitway.api.authorities import authority_faults
 from exitway.api.status import Cause, Refusal, invalid
 from exitway.capture.netns import in_netns, pin, unpin
-from exitway.capture.nflog import RefusalLog, Refused
+from exitway.capture.nflog import Opened, RefusalLog, Refused
 from exitway.envoy.listener import CAPTURE_PORT, TCP_PORT
 from exitway.processes import Process
 from exitway.resources.problem import Problem
@@ -55,14 +55,14 @@ class Workloads:
         *,
         audit_namespaces: Collection[str],
         changed: Callable[[], Awaitable[None]],
-        refused: Callable[[Member, str | None, Refused], None],
+        seen: Callable[[Member, Refused | Opened], None],
     ) -> None:
         self._records = directory / "workloads"
         self._netns = directory / "netns"
         self._audit_namespaces = audit_namespaces
         self._changed = changed
         self._names = names
-        self._refused = refused
+        self._seen = seen
         self.running: dict[str, Running] = {}
         for path in (self._records, self._netns):
             path.mkdir(mode=0o700, exist_ok=True)
@@ -149,6 +149,7 @@ class Workloads:
             str(self._netns / identity),
             brought.intents,
             brought.publications,
+            brought.ranges,
             self._audited(brought),
         )
 
@@ -158,10 +159,7 @@ class Workloads:
     def _serve(self, member: Member, process: Process) -> Running:
         running = Running(member, process)
         self._names.add(member.id, Path(member.netns), process)
-        running.refusals = RefusalLog.open(
-            Path(member.netns),
-            lambda refused: self._refused(member, self._names.name_of(member.id, refused.address), refused),
-        )
+        running.refusals = RefusalLog.open(Path(member.netns), lambda packet: self._seen(member, packet))
         running.watch = asyncio.create_task(self._until_ended(running), name=f"watch {member.id}")
         self.running[member.id] = running
         return running
