@@ -32,7 +32,7 @@ def dns_cache(resolver: str) -> Json:
         "dns_min_refresh_rate": "5s",
         # what failed is asked again soon: the proxy answers from its memory meanwhile
         "dns_failure_refresh_rate": {"base_interval": "1s", "max_interval": "20s"},
-        "host_ttl": "300s",
+        "host_ttl": "10s",  # each new host costs the others' number; what is connected stays connected
         "dns_query_timeout": "5s",
         "resolved_address_filter": {"ranges": [_range(network) for network in NEVER]},
         "typed_dns_resolver_config": extension(
