@@ -10,13 +10,16 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, replace
 from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from exitway.lab import database, world, zone
+from exitway.lab.lab import Lab
 from tests.features.conftest import command, running
 
 pytestmark = pytest.mark.lab
@@ -26,6 +29,8 @@ PYTHON = f"{sys.executable} {CLIENTS}"
 NODE = f"node --experimental-websocket {CLIENTS}/client.mjs"
 PLAIN, SECURE = "{host}:8080", "{host}"
 GET = r"printf 'GET / HTTP/1.0\r\nHost: {host}\r\n\r\n'"
+BRIEF = "echo hello | nc -N {host} 7"
+"""It has ended before Envoy knows what it speaks: closed, and by then there is nothing to record (docs/limits.md)."""
 QUERY = "psql -h {host} -U lab -d postgres -tc 'select 6 * 7'"
 
 
@@ -68,7 +73,13 @@ def tls(client, command, needs, version="HTTP/1.1", said='"host": "{host}'):
 
 
 def tcp(client, command, needs, port, said):
-    return Row(client, command, needs, "TCP", port, said=said)
+    """By address: the rule names a network."""
+    return Row(client, command, needs, "TCP", port, said=said, host=Lab.address("db.lab.test"))
+
+
+def named(client, command, needs, port, said, version=""):
+    """TCP by name: the address that is dialled says which."""
+    return Row(f"{client}, by name", command, needs, "TCP", port, version, said)
 
 
 ROWS = [
@@ -122,6 +133,17 @@ ROWS = [
     tls("Node WebSocket", f"{NODE} websocket wss://{SECURE}", "node", said="hello"),
     tcp("psql", QUERY, "psql", 5432, "42"),
     tcp("nc, which closes its half", "head -c 20000000 /dev/zero | nc -N {host} 9", "nc", 9, "20000000"),
+    tcp("nc, which has said all it has to say at once", BRIEF, "nc", 7, "hello"),
+    tcp(
+        "a client of a server that speaks first", f"{PYTHON}/greeting.py {{host}} 3306", "python", 3306, "speaks first"
+    ),
+    named("psql", QUERY, "psql", 5432, "42"),
+    named("nc", BRIEF, "nc", 7, "hello"),
+    named("nc, which closes its half", "head -c 20000000 /dev/zero | nc -N {host} 9", "nc", 9, "20000000"),
+    named(
+        "a client of a server that speaks first", f"{PYTHON}/greeting.py {{host}} 3306", "python", 3306, "speaks first"
+    ),
+    named("curl, TLS on a TCP rule", "curl -sSf https://{host}", "curl", 443, '"host": "{host}', "HTTP/2"),
     tcp("nc, 1 GB", "echo 1000000000 | nc {host} 19 | wc -c", "nc", 19, "1000000000"),
 ]
 
@@ -156,14 +178,16 @@ def programs(tmp_path_factory):
 def test_a_client_gets_through_with_a_rule_and_nothing_does_without_one(shared, lab, outside, programs, tmp_path, row):
     if not programs(row.needs) or (row.needs == "psql" and not database.program()):
         pytest.skip(f"no {row.needs} here, or no server for it: not tried")
-    row = row.at(lab.address("db.lab.test") if row.protocol == "TCP" else f"{row.slug}.wild.lab.test")
+    recorded = row.command != BRIEF
+    row = row.at(row.host or f"{row.slug}.wild.lab.test")
     program = row.command.format(java=programs("java"), go=programs("go"))
     run = ["run", "-n", row.slug, "--name", "client"]
 
     refused = shared.result(*run, "--", "timeout", "10", "sh", "-c", program)
     assert refused.returncode != 124, "it hung"
     assert row.said not in refused.stdout
-    shared.flow(verdict="deny", workload=f"{row.slug}/client", reason="no-rule", port=row.port)
+    if recorded:
+        shared.flow(verdict="deny", workload=f"{row.slug}/client", reason="no-rule", port=row.port)
     assert row.host not in outside.queries()
     assert all(fact["port"] == world.DNS_PORT for fact in outside.packets())  # names of rows before are kept fresh
 
@@ -172,6 +196,44 @@ def test_a_client_gets_through_with_a_rule_and_nothing_does_without_one(shared, 
     assert row.said in through.stdout, through.stderr
     assert {fact["port"] for fact in outside.connections()} - {world.DNS_PORT} == {row.port}
     assert {fact["version"] for fact in outside.requests()} == ({row.version} if row.version else set())
+
+
+def test_of_several_names_on_one_port_only_the_allowed_one_is_reached(shared, lab, outside, tmp_path):
+    rule = rule_file(tmp_path, "TCP", 3306, "db.lab.test")
+    greet = f"{PYTHON}/greeting.py db.lab.test 3306; {PYTHON}/greeting.py cache.lab.test 3306 2>&1"
+    said = shared("run", "-n", "two", "--name", "client", "-f", rule, "--", "sh", "-c", greet, check=False)
+    assert "db.lab.test speaks first" in said
+    assert "cache.lab.test speaks first" not in said
+    assert [fact["name"] for fact in outside.connections()] == ["db.lab.test"]
+    assert "cache.lab.test" not in outside.queries()
+    shared.flow(verdict="allow", workload="two/client", name="db.lab.test", port=3306, protocol="TCP")
+    shared.flow(verdict="deny", workload="two/client", name="cache.lab.test", port=3306, protocol="TCP")
+
+
+@pytest.mark.parametrize("protocol", ["HTTP", "TCP"])
+def test_a_service_of_the_machine_is_reached_by_a_name_of_its_own_and_a_rule(shared, tmp_path, protocol):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Greeting) as here:
+        threading.Thread(target=here.serve_forever, daemon=True).start()
+        port = here.server_port
+        rule = rule_file(tmp_path, protocol, port, "host.exitway.internal")
+
+        def fetch(host, *options):
+            return shared("run", *options, "--", "curl", "-sS", "-m", "5", f"http://{host}:{port}/", check=False)
+
+        assert fetch("host.exitway.internal", "-f", rule) == "the machine"
+        for host, *options in (["host.exitway.internal"], ["localhost", "-f", rule], ["127.0.0.1", "-f", rule]):
+            assert fetch(host, *options) != "the machine"
+        here.shutdown()
+
+
+class Greeting(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"the machine")
+
+    def log_message(self, *_):
+        pass
 
 
 def test_each_stream_of_a_connection_is_decided_by_itself(shared, outside, tmp_path):
