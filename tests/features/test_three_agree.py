@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exitway.flows.live import is_end
 from exitway.names.call import Call, Sort
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
@@ -106,12 +107,13 @@ def hold_equal(server, caller):
         caller.stdin.write(json.dumps(calls) + "\n")
         caller.stdin.flush()
         addresses = json.loads(caller.stdout.readline())
-        seen = eventually(lambda: lines_of(log, start, len(calls)))
-        for (sort, name, chosen, port, method, path, headers), address in zip(calls, addresses, strict=True):
+        seen = eventually(lambda: entries(log, start, calls, addresses))
+        for (sort, name, chosen, port, method, path, headers), address, entry in zip(
+            calls, addresses, seen, strict=True
+        ):
             said, asked = "" if sort == "tcp" else name, "" if chosen else name
             request = {"method": method, "path": path, "overridden": bool(headers)}
             expected = decide(policy, Call(Sort(sort), port, said, address, asked=asked, **request))
-            entry = next(entry for entry in seen if is_of(entry, sort, name, address, port))
             assert done(entry) == expected.allowed, (expected, entry)
 
     agree()
@@ -136,11 +138,16 @@ def replace_all(server, rules):
             assert not answer["unacknowledged"]
 
 
-def lines_of(log, start, count):
+def entries(log, start, calls, addresses):
+    """What was logged at the end of each call; nothing, as long as one is missing."""
     with log.open("rb") as file:
         file.seek(start)
-        lines = [json.loads(line) for line in file if line.endswith(b"\n")]
-    return lines if len(lines) >= count else None
+        lines = [json.loads(line) for line in file if line.endswith(b"\n") and is_end(line)]
+    found = [
+        next((line for line in lines if is_of(line, sort, name, address, port)), None)
+        for (sort, name, _, port, *_), address in zip(calls, addresses, strict=True)
+    ]
+    return found if all(found) else None
 
 
 def is_of(entry, sort, name, address, port):
