@@ -18,7 +18,7 @@ pytestmark = pytest.mark.lab
 
 # the two names have the same address
 GOING, STAYING = "going.wild.lab.test", "staying.wild.lab.test"
-KINDS = ("tls", "websocket", "stream", "h2")
+KINDS = ("tls", "websocket", "stream", "h2", "tcp")
 LOST = [*((kind, GOING) for kind in KINDS), ("tcp", "198.18.5.5")]
 KEPT = [*((kind, STAYING) for kind in KINDS), ("tcp", "198.18.6.6")]
 LOST_NAMES, KEPT_NAMES = ([" ".join(one) for one in some] for some in (LOST, KEPT))
@@ -26,7 +26,10 @@ LOST_NAMES, KEPT_NAMES = ([" ".join(one) for one in some] for some in (LOST, KEP
 
 def rule(name, host, network, namespace="shop", **spec):
     to = [
-        {"hosts": [host], "ports": [{"number": HTTP, "protocol": "HTTP"}, {"number": TLS, "protocol": "TLS"}]},
+        {
+            "hosts": [host],
+            "ports": [{"number": n, "protocol": p} for n, p in ((HTTP, "HTTP"), (TLS, "TLS"), (TCP, "TCP"))],
+        },
         {"cidrs": [network], "ports": [{"number": TCP, "protocol": "TCP"}]},
     ]
     metadata = {"name": name, "namespace": namespace}
@@ -41,6 +44,9 @@ RULES = [
     rule("staying", STAYING, "198.18.6.0/24"),
     rule("elsewhere", GOING, "198.18.5.0/24", namespace="other"),
 ]
+
+
+PATTERN = rule("pattern", "*.a.wild.lab.test", "198.18.7.0/24")
 
 
 def put(server, *rules):
@@ -116,8 +122,8 @@ def test_what_has_lost_its_permission_is_cut_within_a_second_and_nothing_else(se
         assert set(elsewhere().values()) == {None}
     told = [flow for flow in server.flows() if flow["reason"] == "revoked"]
     assert sorted((flow["protocol"], flow["name"], flow["rule"]) for flow in told) == sorted(
-        (protocol, "" if protocol == "TCP" else GOING, "egress-rule/shop/going")
-        for protocol in ("TLS", "HTTP/1.1", "HTTP/1.1", "HTTP/2", "TCP")
+        (protocol, name, "egress-rule/shop/going")
+        for protocol, name in [*((one, GOING) for one in ("TLS", "HTTP/1.1", "HTTP/1.1", "HTTP/2", "TCP")), ("TCP", "")]
     )
     why = "denied-by-rule egress-rule/shop/denied" if way is by_denial else "no-rule"
     assert {(flow["verdict"], flow["workload"], flow["detail"]) for flow in told} == {("deny", "shop/talker", why)}
@@ -134,11 +140,12 @@ def test_rules_that_come_and_go_reset_nothing(server, world):
 
 
 def test_what_was_let_out_before_the_server_was_killed_is_cut_by_the_next(server, world):
-    put(server, going(), *RULES)
-    with talking(server, "shop", LOST + KEPT) as states:
+    put(server, going(), *RULES, PATTERN)
+    with talking(server, "shop", [*LOST, *KEPT, ("tcp", "one.a.wild.lab.test")]) as states:
         time.sleep(0.7)
         os.kill(server.status()["pid"], signal.SIGKILL)
         server("up")
+        time.sleep(1.2)
         assert set(states().values()) == {None}
         begun = by_delete(server)
         died = deaths(states, LOST_NAMES, begun + 3)

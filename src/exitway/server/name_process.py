@@ -15,7 +15,8 @@ On its Unix socket (SOCK_SEQPACKET, one server at a time) a message is one JSON 
                        "held": [PATTERN, ...], "audit": BOOL}
                       {"release": ID, "names": [NAME, ...]}: their addresses mean something to the proxy now
     to the server     {"serving": [ID, ...], "proxy": PORT} at first
-                      {"id": ID, "name": NAME, "addresses": [IPV4, IPV6]} for each name, old ones first
+                      {"id": ID, "name": NAME, "addresses": [IPV4, IPV6]} for each name; the old ones first, then
+                      {"announced": true}
                       {"id": ID, "pinned": {NAME: [IPV4, IPV6] or null}}: the answer to each "pin"; null: there is no room for it
                       {"id": ID, "name": NAME, "port": PORT, "refused": REASON}
                       {"leads": {NAME: [ADDRESS, ...]}}
@@ -53,6 +54,8 @@ from exitway.processes import Process
 LARGEST_MESSAGE = 1 << 16
 HELD_SECONDS = 1.0
 MOST_SOCKETS = 16
+ANNOUNCING_SECONDS = 1.0
+"""How long a server that has just come is waited for while it is told the old names."""
 
 
 class Announced(SyntheticAddresses):
@@ -127,7 +130,7 @@ class NameProcess:
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
-        connection.setblocking(False)  # noqa: FBT003 - its name
+        connection.settimeout(ANNOUNCING_SECONDS)  # what was asked for before must not be missed
         self._hang_up()
         self._server = connection
         self._loop.add_reader(connection, self._receive)
@@ -136,6 +139,8 @@ class NameProcess:
         for asker in self._askers.values():
             self._unpin(asker.addresses, asker.addresses.pinned)
             asker.addresses.announce()
+        self.tell({"announced": True})
+        connection.setblocking(False)  # noqa: FBT003 - its name
 
     def _receive(self) -> None:
         assert self._server is not None

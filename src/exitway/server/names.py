@@ -73,6 +73,7 @@ class Names:
         self._pinned: dict[str, _Pinned] = {}
         self._handed_over = asyncio.Event()
         self.leads = Leads(self._send)
+        self._announced = asyncio.Event()
 
     async def run(self) -> None:
         """Keep the name process running, until cancelled. One that ends is started again and given everything anew."""
@@ -105,6 +106,12 @@ class Names:
         except TimeoutError:
             return False
         return identity in self._served
+
+    async def known(self) -> None:
+        """Wait until the names that workloads have asked for are known, from a name process that was there before us; not for ever."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                await self._announced.wait()
 
     def limit(
         self,
@@ -213,6 +220,7 @@ class Names:
             pinned.addresses.pop(name, None)
             if addresses := answer[name]:
                 pinned.addresses[name] = Synthetic(*addresses)
+                self._names.setdefault(identity, {}).update(dict.fromkeys(addresses, name))
         self._confirm(pinned)
         self._ask(identity, pinned)
 
@@ -305,7 +313,9 @@ class Names:
             connection.close()
 
     def _hear(self, message: Mapping[str, Any]) -> None:
-        if "pinned" in message:
+        if "announced" in message:
+            self._announced.set()
+        elif "pinned" in message:
             self._answered(message["id"], message["pinned"])
         elif "leads" in message:
             self.leads.heard(message["leads"])

@@ -193,13 +193,17 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stopping.set)
-        await self.discovery.start(self.settings.xds_socket)
+        names = asyncio.ensure_future(self._names.run())
         await self.workloads.restore()
         self._links.adopt(self.workloads.running)
+        if self.workloads.running:
+            await self._names.known()
         await self.publish()
+        # not before: a proxy that has been there would be told of nothing, and close all
+        await self.discovery.start(self.settings.xds_socket)
         parts = [
+            names,
             self.supervisor.run(),
-            self._names.run(),
             self.steerer.follow_names(),
             self._recorder.follow(self.settings.admin_socket, self.revoker.begun),
             self.revoker.run(),
