@@ -1,6 +1,6 @@
 # Everything a machine lacks is installed on the way; see scripts/setup.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench clean
+.PHONY: help demo test check fix fuzz bench clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -27,10 +27,14 @@ fix: ## Format, mend what ruff can mend, write the generated pages.
 	.venv/bin/ruff check --fix
 	.venv/bin/python scripts/update-docs
 
+fuzz: ## Look for what breaks the readers, the API and the boundary, for SECONDS=600 each.
+	@scripts/setup fuzz
+	scripts/fuzz $(or $(SECONDS),600)
+
 bench: ## Measure, and write bench/RESULTS.md (needs Squid, HAProxy and others; it installs them).
 	@scripts/setup test
 	bench/setup
 	.venv/bin/python bench/run.py $(ARGS)
 
 clean: ## Remove what the targets made here.
-	rm -rf .venv .venv-uv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-uv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .import_linter_cache

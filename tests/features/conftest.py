@@ -45,13 +45,13 @@ class Exitway:
         assert not check or result.returncode == 0, result.stdout + result.stderr
         return result.stdout.rstrip("\n")
 
-    def result(self, *arguments, **options):
+    def result(self, *arguments, timeout=60, **options):
         return subprocess.run(
             self.command(*arguments),
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout,
             check=False,
             **options,
         )

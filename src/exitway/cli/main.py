@@ -37,6 +37,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "status": ("exitway.cli.server:status", "Show the server, its proxy and its workloads."),
     },
     "Try it": {
+        "attack": ("exitway.cli.attack:attack", "Try every known way round the boundary, and report what got out."),
         "demo": ("exitway.cli.demo:demo", "Play the tutorial, in a small internet of its own."),
         "lab": ("exitway.cli.lab:lab", "Run a command in that small internet."),
     },

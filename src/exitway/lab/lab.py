@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exitway.lab import world, zone
-from exitway.lab.witness import Fact, Kind
+from exitway.lab.witness import KINDS, Fact, Kind
 
 VARIABLE = "EXITWAY_LAB"
 """Names the lab's directory; set for every program inside."""
@@ -28,6 +28,11 @@ class Arrivals:
     def queries(self) -> list[str]:
         """The names that the DNS server was asked for, one for each query."""
         return [fact["name"] for fact in self._facts("query")]
+
+    def facts(self) -> list[Fact]:
+        """All of them, each kind in the order of their arrival."""
+        self.packets()  # what is on its way has then arrived
+        return [fact for kind in KINDS for fact in self._facts(kind) if not (kind == "packet" and _is_mark(fact))]
 
     def connections(self) -> list[Fact]:
         """The TCP connections that were accepted: ``address``, ``port``, ``name``."""

@@ -15,9 +15,10 @@ import json
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Kind = Literal["query", "connection", "request", "packet"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Fact = dict[str, Any]
 
 

@@ -13,6 +13,7 @@ AREAS = {
     "09": "The command line and the server",
     "10": "The lab and the demo",
     "11": "Sealing a command",
+    "13": "Attacking it",
 }
 """The first two digits of a code."""
 
@@ -111,4 +112,5 @@ CATALOGUE = {
     "EXW1103": "the command cannot be sealed",
     "EXW1104": "the working directory is gone",
     "EXW1105": "an ordinary user's proxy has no way out",
+    "EXW1301": "an attack would prove nothing",
 }

@@ -1,0 +1,129 @@
+"""A server, one sealed attacker and one that is not, and what has reached the outside meanwhile."""
+
+import json
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from exitway.attack.client import Attacker, Outcome
+from exitway.attack.helper import Service
+from exitway.attack.judge import leaks
+from exitway.attack.row import Row
+from exitway.attack.target import Target
+from exitway.lab import zone
+from exitway.lab.lab import Lab
+from tests.features.conftest import Exitway, exitway, server  # noqa: F401 - fixtures
+
+PEER = ("198.18.7.7", 7)
+
+
+def rule(name, *, action="ALLOW", **to):
+    return {
+        "apiVersion": "exitway.dev/v1",
+        "kind": "EgressRule",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"action": action, "to": [to]},
+    }
+
+
+WEB = [{"number": 80, "protocol": "HTTP"}, {"number": 443, "protocol": "TLS"}]
+INWARD = tuple(f"{name}.inside.lab.test" for name in zone.INSIDE)
+ALIASED = ("alias.inside.lab.test",)
+
+
+def rules(service):
+    helper = [{"number": service.port, "protocol": "HTTP"}]
+    return [
+        rule("allowed", hosts=["a.lab.test", "httpbin.org"], ports=WEB),
+        rule("below", hosts=["*.wild.lab.test"], ports=WEB),
+        rule("barred", action="DENY", hosts=["denied.wild.lab.test"], ports=WEB),
+        rule("inward", hosts=INWARD + ALIASED, ports=WEB + helper),
+        rule("untrusted", hosts=["untrusted.lab.test"], ports=[{"number": 443, "protocol": "HTTP"}], originateTLS=True),
+        rule("limited", hosts=["www.google.com"], ports=WEB[:1], methods=["GET"], paths=["/open/*"]),
+        rule("tcp-by-name", hosts=["c.lab.test"], ports=[{"number": 7, "protocol": "TCP"}]),
+        rule("peer", cidrs=[f"{PEER[0]}/32"], ports=[{"number": PEER[1], "protocol": "TCP"}]),
+    ]
+
+
+@dataclass
+class Boundary:
+    """Both attackers, against the same target."""
+
+    server: Exitway
+    target: Target
+    sealed: Attacker
+    free: Attacker
+    service: Service
+    lab: Lab
+
+    def attack(self, attacker: Attacker, row: Row) -> tuple[Outcome, list[str]]:
+        """What the attacker saw, and what of it should not have arrived."""
+        outside = self.lab.watch()
+        self.service.facts()
+        outcome = attacker.attempt(row.id)
+        assert not outcome.broken, outcome.broken
+        facts = [*outside.facts(), *self.service.facts()]
+        return outcome, leaks(facts, self.target, nothing=row.nothing)
+
+
+def target(lab: Lab, installed: Exitway, service: Service) -> Target:
+    both = {
+        name: (lab.address(name), lab.address(name, 6))
+        for name in ("a.lab.test", "httpbin.org", "www.google.com", "untrusted.lab.test", "*.wild.lab.test")
+    }
+    return Target(
+        ipv4="198.18.9.9",
+        ipv6="2001:db8::9",
+        refused="b.lab.test",
+        allowed="a.lab.test",
+        http=80,
+        tls=443,
+        addresses=both.pop("a.lab.test"),
+        peer=PEER,
+        further_peers=(lab.address("c.lab.test"), lab.address("c.lab.test", 6)),
+        resolvers=(zone.DNS_SERVER,),
+        wildcard="wild.lab.test",
+        barred="denied.wild.lab.test",
+        redirecting="httpbin.org",
+        limited="www.google.com",
+        limited_port=80,
+        untrusted="untrusted.lab.test",
+        inward=INWARD,
+        aliased=ALIASED,
+        helper_port=service.port,
+        helper_socket=str(service.path),
+        helper_abstract=service.abstract,
+        directories=(str(installed.settings.runtime_dir), str(installed.settings.state_dir)),
+        others={**both, "c.lab.test": ()},
+    )
+
+
+@pytest.fixture(scope="module")
+def boundary(lab: Lab) -> Iterator[Boundary]:
+    directory = Path(tempfile.mkdtemp(prefix="exitway-"))
+    installed = Exitway(directory)
+    installed("up")
+    try:
+        with Service(directory) as service, socket.create_connection(("198.18.9.9", 7)) as inherited:
+            installed(
+                "create", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": rules(service)})
+            )
+            goal = target(lab, installed, service)
+            hasty = lab.watch()
+            options = {"env": installed.environment, "pass_fds": [inherited.fileno()]}
+            run = [sys.executable, "-m", "exitway", "run", "-n", "shop", "--name", "attacker", "--"]
+            sealed = Attacker(goal, run, **options)
+            assert not leaks([*hasty.facts(), *service.facts()], goal, nothing=True)  # A20: it has sent before all else
+            free = Attacker(goal, **options)
+            yield Boundary(installed, goal, sealed, free, service, lab)
+            sealed.close()
+            free.close()
+    finally:
+        installed.down()
+        shutil.rmtree(directory)
