@@ -33,7 +33,11 @@ def rule(name, *, action="ALLOW", **to):
 
 
 WEB = [{"number": 80, "protocol": "HTTP"}, {"number": 443, "protocol": "TLS"}]
-INWARD = tuple(f"{name}.inside.lab.test" for name in zone.INSIDE)
+INWARD = tuple(
+    f"{name}.inside.lab.test"
+    for name, addresses in zone.INSIDE.items()
+    if not any(address.startswith("198.18.") for address in addresses)
+)
 ALIASED = ("alias.inside.lab.test",)
 
 

@@ -52,24 +52,12 @@ print(staying.recv(5).decode())
 
 
 def test_a21_a_connection_does_not_outlive_its_rule(boundary):
-    command = [
-        "run",
-        "-n",
-        "shop",
-        "--name",
-        "lives",
-        "--",
-        sys.executable,
-        "-c",
-        TWO_CONNECTIONS,
-        boundary.target.peer[0],
-        "c.lab.test",
-    ]
-    with boundary.server.start(*two) as program:
-        assert program.stdout.readline() == "begun\n"
+    program = (sys.executable, "-c", TWO_CONNECTIONS, boundary.target.peer[0], "c.lab.test")
+    with boundary.server.start("run", "-n", "shop", "--name", "lives", "--", *program) as running:
+        assert running.stdout.readline() == "begun\n"
         boundary.server("delete", "egressrule.exitway.dev", "peer", "-n", "shop")
         since = time.monotonic()
-        said, _ = program.communicate("\n")
+        said, _ = running.communicate("\n")
         assert time.monotonic() - since < 3  # a second is the promise; test_revoke.py holds it to that
     assert said.split() == ["cut", "alive"]
     outside = boundary.lab.watch()
@@ -116,6 +104,7 @@ def test_d13_audit_is_loud_and_opens_no_way_to_metadata(boundary):
     outside = boundary.lab.watch()
     attacker.attempt("D1")
     attacker.close()
+    assert attacker.process.stderr
     assert not {fact["address"] for fact in outside.facts() if "address" in fact} & {*METADATA}
     assert "AUDIT" in attacker.process.stderr.read()
     attacker.process.stderr.close()

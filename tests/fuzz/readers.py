@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from exitway.capture.nflog import Refused, refusals
+from exitway.capture.nflog import Opened, Refused, reports
 from exitway.dns.answer import answer
 from exitway.dns.synthetic import SyntheticAddresses
 from exitway.envoy.access_log import FIELDS
@@ -109,7 +109,7 @@ def log_line(access, chain, parts):
 
 def packets(datagram):
     """Some packets, or none."""
-    assert all(isinstance(refused, Refused) for refused in refusals(datagram))
+    assert all(isinstance(one, Refused | Opened) for one in reports(datagram))
 
 
 def question(text):

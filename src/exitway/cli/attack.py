@@ -105,8 +105,8 @@ def _attack(rows: Sequence[Row], witness: Witness, client: Client, output: str, 
     rules = witness.directory / "rules.json"
     rules.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [*witness.rules]}))
     server = ["--server", str(client.socket)] if given else []
-    options = ["-n", "exitway-attack", "--name", "attack", "--require-enforce", "-f", str(rules), *server]
-    run = [sys.executable, "-P", "-m", "exitway", "run", *options, "--"]
+    as_what = ["-n", "exitway-attack", "--name", "attack", "--require-enforce", "-f", str(rules), *server]
+    run = [sys.executable, "-P", "-m", "exitway", "run", *as_what, "--"]
     witness.facts()
     try:
         attacker = Attacker(witness.target, run)
