@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from exitway.flows.live import is_end
 from exitway.names.call import Call, Sort
+from exitway.names.host import authority_name
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
 from exitway.policy.decide import decide
@@ -155,7 +156,7 @@ def is_of(entry, sort, name, address, port):
     if entry["destination"] != dialled:
         return False
     return {
-        "http": entry["authority"] == name,
+        "http": authority_name(entry["authority"] or "") == name,  # the port is put back for who is not on port 80
         "tls": entry["sni"] == name,
         "tcp": not entry["authority"] and not entry["sni"],
     }[sort] or (
