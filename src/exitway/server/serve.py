@@ -25,6 +25,7 @@ from exitway.capture.wall import Wall
 from exitway.envoy.bootstrap import Machine, bootstrap
 from exitway.envoy.listener import Proxy
 from exitway.names.address import Pinned
+from exitway.policy.direct import Direct
 from exitway.policy.policy import Policy
 from exitway.proxy.binary import find_envoy
 from exitway.proxy.process import EnvoyProcess
@@ -155,7 +156,8 @@ class Server:
 
     def direct(self, identity: str) -> list[str]:
         """What a workload reaches past the proxy, each in a word: ``name:port``, ``network:port``, and the ranges without a port."""
-        direct = self._program.policies[identity].direct
+        policy = self._program.policies.get(identity)
+        direct = policy.direct if policy else Direct()
         ported = sorted(f"{name}:{port}" for name, port in (*direct.names, *direct.networks))
         return [*map(str, direct.ranges), *ported]
 
