@@ -32,7 +32,7 @@ FIELDS = {
         "connection": "%CONNECTION_ID%",
         "from": "%UPSTREAM_LOCAL_ADDRESS%",
         "method": "%REQ(:METHOD):32%",
-        "path": "%PATH(NQ:PATH):1024%",
+        "path": "%PATH(NQ:PATH):8192%",
         "to": "%UPSTREAM_REMOTE_ADDRESS%",
     },
 }
