@@ -13,11 +13,13 @@ def test_each_field_is_a_variable():
         "EXITWAY_ENVOY": "/c",
         "EXITWAY_CONCURRENCY": "2",
         "EXITWAY_DENIED_STATUS": "403",
+        "EXITWAY_AUDIT_NAMESPACES": "dev, try",
         "EXITWAY_RESOLVERS": "198.18.0.53, 198.18.0.54:5353",
     }
     assert set(environment) == {f"EXITWAY_{field.upper()}" for field in Settings.__slots__}
     resolvers = ("198.18.0.53", "198.18.0.54:5353")
-    assert Settings.from_environment(environment) == Settings(Path("/a"), Path("/b"), "/c", 2, 403, resolvers)
+    expected = Settings(Path("/a"), Path("/b"), "/c", 2, 403, ("dev", "try"), resolvers)
+    assert Settings.from_environment(environment) == expected
 
 
 def test_an_empty_variable_is_an_absent_one():
