@@ -21,6 +21,8 @@ from exitway.lab.lab import Lab
 from tests.features.conftest import Exitway, exitway, server  # noqa: F401 - fixtures
 
 PEER = ("198.18.7.7", 7)
+DIRECT = "198.18.8.8"
+"""Through the kernel: a workload with such a rule has a second interface, and must be as tight as others."""
 
 
 def rule(name, *, action="ALLOW", **to):
@@ -51,6 +53,8 @@ def rules(service):
         rule("untrusted", hosts=["untrusted.lab.test"], ports=[{"number": 443, "protocol": "HTTP"}], originateTLS=True),
         rule("limited", hosts=["www.google.com"], ports=WEB[:1], methods=["GET"], paths=["/open/*"]),
         rule("tcp-by-name", hosts=["c.lab.test"], ports=[{"number": 7, "protocol": "TCP"}]),
+        rule("direct-range", cidrs=[f"{DIRECT}/32"], ports=[{"number": 7, "protocol": "TCP"}], direct=True),
+        rule("direct-name", hosts=["api.github.com"], ports=WEB[1:], direct=True),
         rule("peer", cidrs=[f"{PEER[0]}/32"], ports=[{"number": PEER[1], "protocol": "TCP"}]),
     ]
 
@@ -79,7 +83,14 @@ class Boundary:
 def target(lab: Lab, installed: Exitway, service: Service) -> Target:
     both = {
         name: (lab.address(name), lab.address(name, 6))
-        for name in ("a.lab.test", "httpbin.org", "www.google.com", "untrusted.lab.test", "*.wild.lab.test")
+        for name in (
+            "a.lab.test",
+            "httpbin.org",
+            "www.google.com",
+            "api.github.com",
+            "untrusted.lab.test",
+            "*.wild.lab.test",
+        )
     }
     return Target(
         ipv4="198.18.9.9",
@@ -90,7 +101,7 @@ def target(lab: Lab, installed: Exitway, service: Service) -> Target:
         tls=443,
         addresses=both.pop("a.lab.test"),
         peer=PEER,
-        further_peers=(lab.address("c.lab.test"), lab.address("c.lab.test", 6)),
+        further_peers=(DIRECT, lab.address("c.lab.test"), lab.address("c.lab.test", 6)),
         resolvers=(zone.DNS_SERVER,),
         wildcard="wild.lab.test",
         barred="denied.wild.lab.test",

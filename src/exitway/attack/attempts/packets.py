@@ -22,7 +22,7 @@ def what_is_allowed(target: Target) -> Tries:
     """No attack: if this did not arrive, the others would prove nothing."""
     address, port = target.peer
     return [
-        Try("TCP", talk, address, port, b"allowed\r\n"),
+        *[Try("TCP", talk, one, port, b"allowed\r\n") for one in (address, *target.further_peers)],
         Try("HTTP", talk, target.allowed, target.http, request(target.allowed)),
         Try("TLS", talk, target.allowed, target.tls, wire.client_hello(target.allowed.encode())),
     ]
