@@ -24,6 +24,8 @@ TRIES = {
     "a private address": (f"{CODE} http://private.lab.test/", "200", ("private.lab.test", 80), ("deny", "no-rule")),
     "the metadata service by name": (f"{CODE} http://metadata.lab.test/", "503", None, ("deny", "no-rule")),
     "the metadata service by address": (f"{CODE} http://169.254.169.254/", "000", None, ("deny", "no-rule")),
+    "the metadata service within an IPv6 address": (f"{CODE} -g 'http://[64:ff9b::a9fe:a9fe]/'", "000", None, ("deny", "no-rule")),
+    "Google's metadata service over IPv6": (f"{CODE} -g 'http://[fd20:ce::254]/'", "000", None, ("deny", "no-rule")),
     "this machine by a name": (f"{CODE} http://loopback.lab.test/", "503", None, ("deny", "no-rule")),
 }  # fmt: skip
 

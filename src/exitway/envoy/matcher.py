@@ -15,7 +15,7 @@ from exitway.envoy.api import Json
 from exitway.envoy.wire import extension
 from exitway.names.address import SYNTHETIC, Pinned
 from exitway.names.call import Sort, Verdict
-from exitway.names.guard import ALWAYS
+from exitway.names.guard import ALWAYS, NEVER
 from exitway.names.host import LOCAL_HOST, Host
 from exitway.policy.decide import by_name
 from exitway.policy.policy import Policy
@@ -60,7 +60,7 @@ def tcp_matcher(policy: Policy, pinned: Pinned) -> Json:
 
 def _audited(named: Json) -> Json:
     """Everything is let through, by the name that stands behind the address or as it was dialled, but to addresses that no audit leads to."""
-    always = map(ip_network, ALWAYS)
+    always = [network for network in map(ip_network, (*ALWAYS, *NEVER)) if network not in SYNTHETIC]
     matchers = [
         {"ranges": _ranges(always), "on_match": _chain(DENY)},
         {"ranges": _ranges(SYNTHETIC), "on_match": named},

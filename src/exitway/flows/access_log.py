@@ -15,7 +15,7 @@ from exitway.names.call import Call, Decision, Reason, Sort, Verdict
 from exitway.names.guard import permitted
 from exitway.names.host import LOCAL_HOST, authority_name
 from exitway.policy.decide import decide
-from exitway.policy.policy import Policy, exceptions
+from exitway.policy.policy import Policy
 
 MOST_REMEMBERED = 10_000
 """Allowed destinations whose first use is remembered. When there are more, all are forgotten and told once again."""
@@ -56,9 +56,7 @@ class _Entry:
         decided = decide(policy, call)
         if decided.allowed and self.fields["chain"] != matcher.TCP and (call.name or self.asked) != LOCAL_HOST:
             address = ip_address(self.fields["z"]["to"].rpartition(":")[0].strip("[]"))
-            if not permitted(address, self.call.port, ()) and not permitted(
-                address, self.call.port, exceptions(policy)
-            ):
+            if not permitted(address, self.call.port, ()) and not permitted(address, self.call.port, policy.exceptions):
                 return Decision(Verdict.DENY, Reason.ADDRESS, decided.because)
         return decided
 

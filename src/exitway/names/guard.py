@@ -20,9 +20,13 @@ NEVER = (
 """Nobody's, multicast, and forms that embed another address (v4-compatible, v4-mapped, NAT64, Teredo, 6to4). No rule excepts these."""
 
 ALWAYS = (
-    "127.0.0.0/8", "169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32", "fe80::/10", "fd00:ec2::254/128",
+    "127.0.0.0/8", "169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32",
+    "fe80::/10", "fd00:ec2::254/128", "fd20:ce::254/128", "fd00:c1::a9fe:a9fe/128", "fd00:42::42/128",
 )  # fmt: skip
-"""Of the private ones: loopback, link-local, and the clouds' metadata addresses. An audit, which lets all else through, does not lead there."""
+"""Of the private ones: loopback, link-local, and the metadata addresses of AWS, Google, Azure, Oracle, Alibaba and Scaleway.
+
+No audit leads there, and no IP range means them.
+"""
 
 _ALWAYS = tuple(map(ip_network, ALWAYS))
 _PRIVATE = tuple(map(ip_network, PRIVATE))

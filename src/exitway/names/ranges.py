@@ -6,24 +6,13 @@ https://istio.io/latest/docs/tasks/traffic-management/egress/egress-control/#dir
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from typing import Any
 
-from exitway.names.guard import NEVER
+from exitway.names.guard import ALWAYS, NEVER, Network
 
-Network = IPv4Network | IPv6Network
-
-METADATA = (
-    "169.254.0.0/16", "fe80::/10",  # link-local: most clouds
-    "fd00:ec2::254/128",  # AWS
-    "100.100.100.200/32",  # Alibaba
-    "168.63.129.16/32",  # Azure
-    "192.0.0.192/32",  # Oracle
-)  # fmt: skip
-"""Where machines are told secrets. No range, however wide, means these."""
-
-_LOOPBACK = ("127.0.0.0/8",)
-_HOLES = tuple(map(ip_network, (*METADATA, *NEVER, *_LOOPBACK)))
+_HOLES = tuple(map(ip_network, (*ALWAYS, *NEVER)))
+"""No range, however wide, means these."""
 _EVERYTHING = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 

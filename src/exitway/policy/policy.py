@@ -37,14 +37,22 @@ class Policy:
             host for host, permissions in self.hosts.items() if any(sort is Sort.TCP for _, sort in permissions)
         )
 
+    @cached_property
+    def exceptions(self) -> frozenset[Excepted]:
+        """Where names may lead although the address is private: where a rule for its network lets this workload go."""
+        direct = {(network, port, True) for network, port in self.direct.networks if is_private(network)}
+        denied = {(network, port, False) for network, port in self.direct.denied if is_private(network)}
+        proxied = {
+            (network, port, said[0].verdict is Verdict.ALLOW)
+            for network, permissions in self.networks.items()
+            if is_private(network)
+            for (port, sort), said in permissions.items()
+            if sort is Sort.TCP
+        }
+        allowed = {one for one in direct if not any(_within(one, other) for other in denied)}
+        return frozenset(proxied | allowed | denied)
 
-def exceptions(policy: Policy) -> set[Excepted]:
-    """Where names may lead although the address is private: where a rule for its network lets this workload go."""
-    direct = policy.direct.networks.keys() - policy.direct.denied
-    return {(network, port, True) for network, port in direct if is_private(network)} | {
-        (network, port, said[0].verdict is Verdict.ALLOW)
-        for network, permissions in policy.networks.items()
-        if is_private(network)
-        for (port, sort), said in permissions.items()
-        if sort is Sort.TCP
-    }
+
+def _within(one: Excepted, other: Excepted) -> bool:
+    (network, port, _), (wider, at, _) = one, other
+    return port == at and network.version == wider.version and network.subnet_of(wider)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -13,10 +14,12 @@ from exitway.dns.resolution import LOOPBACK
 from exitway.names.call import Verdict
 from exitway.names.guard import Excepted
 from exitway.names.host import LOCAL_HOST, Host
-from exitway.policy.policy import Policy, exceptions
+from exitway.policy.policy import Policy
 from exitway.resources.intent import Permissions
 from exitway.resources.problem import Problem, Problems
 from exitway.server.names import Names
+
+_log = logging.getLogger("exitway")
 
 
 class Guard:
@@ -30,23 +33,31 @@ class Guard:
         self._names = names
         self._loopback = loopback
         self._held: tuple[set[Excepted], bool] | None = None
+        self.problem = ""
 
     async def follow(self, policies: Mapping[str, Policy]) -> None:
-        """Hold to these policies from now on; by workload id.
+        """Hold to these policies from now on; by workload id. Where the kernel refuses, its wall stays as it was (``problem``).
 
         Raises:
-            Problems: the kernel refuses.
+            Problems: it refuses at the very first, so that there is no wall.
         """
         everybody: set[Excepted] = set()
         for identity, policy in policies.items():
-            excepted, local = exceptions(policy), _local_ports(policy) if self._loopback else set()
+            excepted, local = policy.exceptions, _local_ports(policy) if self._loopback else set()
             held = (str(host) for host in policy.tcp_hosts if host.wildcard)
             self._names.limit(identity, excepted, local, held, audit=policy.audit)
             everybody |= excepted | {(ipaddress.IPv4Network(LOOPBACK), port, True) for port in local}
         audit = any(policy.audit for policy in policies.values())
         if (everybody, audit) != self._held:
-            await asyncio.to_thread(_nft, self._wall.ruleset(sorted(everybody, key=str), audit=audit))
-            self._held = everybody, audit
+            try:
+                await asyncio.to_thread(_nft, self._wall.ruleset(sorted(everybody, key=str), audit=audit))
+            except Problems as error:
+                if self._held is None:
+                    raise
+                self.problem = error.problems[0].message
+                _log.error("%s", self.problem)
+            else:
+                self._held, self.problem = (everybody, audit), ""
 
     def stop(self) -> None:
         """Nothing is sent any more."""

@@ -128,6 +128,14 @@ class NameProcess:
             with contextlib.suppress(OSError):
                 self._server.send(json.dumps(message).encode())
 
+    def reply(self, message: object) -> None:
+        """The same with what it waits for: a server that does not get it connects anew, and is told all."""
+        try:
+            if self._server is not None:
+                self._server.send(json.dumps(message).encode())
+        except OSError:
+            self._hang_up()
+
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
         connection.settimeout(ANNOUNCING_SECONDS)  # what was asked for before must not be missed
@@ -179,7 +187,7 @@ class NameProcess:
 
     def _pin(self, identity: str, names: Mapping[str, str]) -> None:
         table = self._asker(identity).addresses
-        self.tell({"id": identity, "pinned": {name: table.pin(name, wanted) for name, wanted in names.items()}})
+        self.reply({"id": identity, "pinned": {name: table.pin(name, wanted) for name, wanted in names.items()}})
 
     @staticmethod
     def _unpin(table: Announced, names: Iterable[str]) -> None:
@@ -207,7 +215,7 @@ class NameProcess:
         self.tell({"id": asker.identity, "name": name, "port": port, "refused": reason})
 
     def _leads(self, name: str, addresses: tuple[str, ...]) -> None:
-        self.tell({"leads": {name: addresses}})
+        self.reply({"leads": {name: addresses}})
 
     def _hang_up(self) -> None:
         if self._server is not None:

@@ -34,6 +34,8 @@ PINNED_SECONDS = 1.0
 MOST_ENDED = 100
 MOST_REFUSALS = 10_000
 MOST_OF_PATTERNS = 1000
+MOST_EXCEPTIONS = 1000
+"""Of a workload to the guard: they are told in one message."""
 PINNED_AT_ONCE = 100
 """Names in one message: it must not be larger than one may be."""
 
@@ -127,6 +129,11 @@ class Names:
         ``held``: patterns of names that get their addresses when the proxy knows of these (:meth:`release`).
         """
         networks = [[str(network), port, allowed] for network, port, allowed in sorted(exceptions, key=str)]
+        if len(networks) > MOST_EXCEPTIONS:
+            _log.error(
+                "%s has %d networks with private addresses; its names lead to none of them", identity, len(networks)
+            )
+            networks = []
         limits: dict[str, Any] = {"limits": identity, "exceptions": networks, "local": sorted(local_ports)}
         limits |= {"held": sorted(held), "audit": audit}
         if self._limits.get(identity) != limits:
@@ -141,10 +148,13 @@ class Names:
 
     def release(self, identity: str, names: Collection[str]) -> None:
         """The proxy knows the addresses of these names: they may be told."""
-        fresh = self._held.get(identity, set()) & set(names)
-        if fresh:
-            self._held[identity] -= fresh
-            self._send({"release": identity, "names": sorted(fresh)})
+        for start in range(0, len(names), PINNED_AT_ONCE):
+            self._send({"release": identity, "names": sorted(names)[start : start + PINNED_AT_ONCE]})
+
+    def take_held(self) -> dict[str, set[str]]:
+        """The names of held patterns that were asked for since the last time, by workload."""
+        held, self._held = self._held, {}
+        return held
 
     def refusal(self, identity: str, name: str, port: int) -> Reason | None:
         """Why the proxy was last refused the addresses of a name for a workload; None: it was not."""
@@ -248,7 +258,9 @@ class Names:
             return False
         try:
             socket.send_fds(self._connection, [json.dumps(message).encode()], [one.fileno() for one in sockets])
-        except OSError:  # it has just ended, and run() sees to it; or it does not read
+        except OSError:  # it has just ended, or does not read: run() connects anew, and tells it all again
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
             return False
         return True
 

@@ -77,14 +77,18 @@ class Recorder:
 
     def opened(self, member: Member, opened: Opened, *, refused: bool) -> None:
         """Write down the first use of a destination past the proxy. ``refused``: its name leads to no address that it may lead to."""
-        observed = self._observed[member.id]
+        observed = self._observed.get(member.id)
+        if observed is None:  # before it has a policy, nothing is let past the proxy for it
+            return
         call = _call(observed, opened.address, opened.port)
         decision = decide(observed.policy, call)
         self._direct(observed, call, Decision(Verdict.DENY, Reason.ADDRESS, decision.because) if refused else decision)
 
     def cut(self, member: Member, address: str, port: int) -> None:
         """Write down that connections past the proxy were ended, because nothing allows them there any more."""
-        observed = self._observed[member.id]
+        observed = self._observed.get(member.id)
+        if observed is None:
+            return
         call = _call(observed, address, port)
         before, now = decide(observed.former or observed.policy, call), decide(observed.policy, call)
         because = before.because if before.direct else None

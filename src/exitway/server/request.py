@@ -18,7 +18,8 @@ from typing import Any
 from pydantic import Field
 
 from exitway.api.status import Cause, invalid
-from exitway.names.ranges import Network, direct_ranges
+from exitway.names.guard import Network
+from exitway.names.ranges import direct_ranges
 from exitway.names.workload import Workload
 from exitway.resources import kinds
 from exitway.resources.destination import cidr_fault

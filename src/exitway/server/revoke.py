@@ -81,6 +81,7 @@ class Revoker:
         try:
             return ends is not None and sock_diag.destroy(*ends)
         except OSError as error:
+            self._begun.append(line)  # to be tried again
             self.problem = f"a connection that has lost its permission could not be cut: {error}"
             _log.error("%s", self.problem)
             return False

@@ -24,6 +24,9 @@ def routes(server: Server) -> list[Route]:
     async def add(request: Request) -> Response:
         running = await server.workloads.add(await read_object(request))
         await server.steerer.settled()
+        if error := server.steerer.error(running.member.id):
+            await server.workloads.remove(running.member.id)
+            raise Refusal(503, "ServiceUnavailable", f"the workload's ruleset is not as its rules want it: {error}")
         return JSONResponse({"id": running.member.id, "audit": running.member.audit}, status_code=201)
 
     async def remove(request: Request) -> Response:
@@ -56,7 +59,7 @@ def _status(server: Server) -> dict[str, object]:
         "revision": server.store.revision,
         "rules": len(server.store.registry),
         "flowLog": str(server.settings.flow_log),
-        "problems": [problem for problem in (server.revoker.problem,) if problem],
+        "problems": [problem for problem in (server.revoker.problem, server.guard.problem) if problem],
         "proxy": {
             "pid": envoy.pid if envoy else None,
             "connected": server.discovery.connected > 0,

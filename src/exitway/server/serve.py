@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import functools
+import logging
 import os
 import resource
 import signal
@@ -44,11 +45,14 @@ from exitway.settings import Settings
 from exitway.store.store import Store
 from exitway.xds.server import DiscoveryServer
 
+_log = logging.getLogger("exitway")
+
 ACKNOWLEDGED_SECONDS = 10.0
 REVOKED_SECONDS = 0.5
 """How long what has lost its permission lives on for a proxy that does not acknowledge that: then it is cut all the same."""
 IDLE_SECONDS = 2.0
 CLOCK_SECONDS = 0.25
+RETRY_SECONDS = 10.0
 
 
 class Server:
@@ -83,7 +87,7 @@ class Server:
                 )
             ),
         )
-        self._guard = Guard(wall, self._names, loopback=home is None)
+        self.guard = Guard(wall, self._names, loopback=home is None)
         self.store = Store(settings.store)
         self.discovery = DiscoveryServer()
         self._program = Program(Proxy(resolver, wall.mark, str(access_log), settings.denied_status))
@@ -105,6 +109,7 @@ class Server:
         self._published: dict[str, Pinned] | None = None
         self.stopping = asyncio.Event()
         self.started = time.time()
+        self._carried_out = time.monotonic()
 
     async def publish(self) -> None:
         """Make what the rules and workloads say now the proxy's target. Costs next to nothing when that is what it is already."""
@@ -119,8 +124,8 @@ class Server:
             self._program.compile(*compiled, now)
             self._published = None
         pinned = await self._pin(members)
-        if pinned != self._published:
-            await self._guard.follow(self._program.policies)
+        if pinned != self._published or self.guard.problem:
+            await self.guard.follow(self._program.policies)
             self.discovery.publish(self._program.snapshot(pinned))
             self._published = pinned
             for member in members:
@@ -243,30 +248,47 @@ class Server:
     async def _follow_store(self) -> None:
         """Changes that nobody waits for are published, too."""
         while await self.store.after(self.store.revision):
-            await self.publish()
+            await self._publish_or_retry()
 
     async def _follow_names(self) -> None:
         """Names of a pattern that a rule for TCP speaks of are asked for when they are: their addresses have to be known to the proxy first."""
         while True:
             await self._names.asked.wait()
             self._names.asked.clear()
-            await self.publish()
+            held = self._names.take_held()
+            await self._publish_or_retry()
             await self.discovery.settled(proxies=1, timeout_seconds=ACKNOWLEDGED_SECONDS)
-            for identity, names in (self._published or {}).items():
-                self._names.release(identity, names)
+            for identity, names in held.items():
+                self._names.release(identity, names & (self._published or {}).get(identity, {}).keys())
 
     async def _follow_clock(self) -> None:
         """Rules that have expired are withdrawn. Looking is cheap, and holds whatever becomes of the clock or of a timer."""
         while True:
             await asyncio.sleep(CLOCK_SECONDS)
+            await self._publish_or_retry()
+
+    async def _publish_or_retry(self) -> None:
+        """What fails is tried again by the clock.
+
+        A server that cannot carry out for long what the rules say ends, and its proxy with it: nothing is let out rather than what was.
+        """
+        try:
             await self.publish()
+        except (OSError, ValueError, Problems) as error:
+            _log.error("what the rules say could not be carried out: %s", error)
+            if time.monotonic() - self._carried_out > RETRY_SECONDS:
+                raise
+        else:
+            self._carried_out = time.monotonic()
 
     async def _close(self) -> None:
-        self.workloads.close()
-        self._links.close_all()
         self.supervisor.stop()
-        self._guard.stop()
-        self._names.close()
+        self.workloads.close()
+        for step in (self._links.close_all, self.guard.stop, self._names.close):
+            try:
+                step()
+            except (OSError, Problems) as error:
+                _log.error("something is left behind: %s", error)
         await self.discovery.stop()
         self.store.close()
         if self._home and not self.workloads.running:

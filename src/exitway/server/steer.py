@@ -17,7 +17,7 @@ from exitway.capture.steering import Lead, Steering, steering
 from exitway.capture.tools import feed
 from exitway.names.address import Pinned
 from exitway.names.guard import Excepted, permitted
-from exitway.policy.policy import Policy, exceptions
+from exitway.policy.policy import Policy
 from exitway.server.links import Links
 from exitway.server.names import Names
 
@@ -147,7 +147,7 @@ class Steerer:
                 self._cut(identity, address, port)
 
     def _leads(self, one: _Steered) -> Iterator[Lead]:
-        excepted = exceptions(one.policy)
+        excepted = set(one.policy.exceptions)
         for name, port in one.policy.direct.names:
             for synthetic in one.pinned.get(name, ()):
                 address = ipaddress.ip_address(synthetic)

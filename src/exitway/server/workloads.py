@@ -131,7 +131,10 @@ class Workloads:
                 running.watch.cancel()
             if running.refusals is not None:
                 running.refusals.close()
-            await self._changed()
+            try:
+                await self._changed()
+            finally:
+                self._forget(identity)
         self._forget(identity)
 
     def close(self) -> None:

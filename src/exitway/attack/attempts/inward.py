@@ -14,7 +14,15 @@ from exitway.attack.attempts.http import request, to_both
 from exitway.attack.probe import Reached, Tries, Try, talk, tell
 from exitway.attack.target import Target
 
-METADATA = ("169.254.169.254", "168.63.129.16", "100.100.100.200", "192.0.0.192", "169.254.170.2", "fd00:ec2::254")
+METADATA = (
+    "169.254.169.254",
+    "168.63.129.16",
+    "100.100.100.200",
+    "192.0.0.192",
+    "169.254.170.2",
+    "fd00:ec2::254",
+    "fd20:ce::254",
+)
 _ADMIN_PORTS = (1, 2, 9901, 15000, 15001, 15004, 15006, 15010, 15012, 15014, 15020, 15021, 15090, 18000, 19000)
 
 
