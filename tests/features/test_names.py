@@ -1,5 +1,6 @@
 """A name means one thing: what was asked for, what is said, and where the bytes go, for every protocol."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -189,3 +190,51 @@ def name_process(server):
     path = str(server.settings.runtime_dir / "names.sock")
     found = subprocess.run(["pgrep", "-f", f"name_process {path}"], capture_output=True, text=True, check=True)
     return int(found.stdout)
+
+
+class SlowNames(threading.Thread):
+    """A DNS server on the machine's loopback that takes its time, and asks the world's."""
+
+    def __init__(self, address, seconds):
+        super().__init__(daemon=True)
+        self.seconds = seconds
+        self.asked = set()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((address, 53))
+
+    def run(self):
+        while True:
+            try:
+                query, asker = self.socket.recvfrom(4096)
+            except OSError:
+                return
+            self.asked |= {label for label in (b"secret", b"stays") if label in query}
+            threading.Timer(self.seconds, self.answer, (query, asker)).start()
+
+    def answer(self, query, asker):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
+            outside.settimeout(5)
+            outside.sendto(query, ("198.18.0.53", 53))
+            with contextlib.suppress(OSError):
+                self.socket.sendto(outside.recv(4096), asker)
+
+
+@pytest.mark.parametrize(("scheme", "address"), [("http", "127.0.0.9"), ("https", "127.0.0.10")])
+def test_what_waits_for_a_name_when_its_rule_goes_does_not_leave(exitway, outside, monkeypatch, scheme, address):
+    names = SlowNames(address, 1.5)
+    names.start()
+    monkeypatch.setenv("EXITWAY_RESOLVERS", address)
+    exitway("up")
+    allow(exitway, "*.wild.lab.test", name="goes")
+    allow(exitway, "stays.wild.lab.test", name="stays")
+    commands = [f"{CURL} -m 8 {scheme}://{name}.wild.lab.test/ 2>/dev/null" for name in ("secret", "stays")]
+    with (
+        exitway.start("run", "--", "sh", "-c", commands[0]) as gone,
+        exitway.start("run", "--", "sh", "-c", commands[1]) as kept,
+    ):
+        eventually(lambda: len(names.asked) == 2)
+        exitway("delete", "egressrule.exitway.dev", "goes")
+        assert kept.stdout.read() == "200"
+        assert gone.stdout.read() in ("503", "000")
+    assert {fact["host"].partition(":")[0] for fact in outside.requests()} == {"stays.wild.lab.test"}
+    names.socket.close()

@@ -12,9 +12,10 @@ about is answered all the same, but for addresses that no audit leads to.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import dns.exception
@@ -28,7 +29,7 @@ from exitway.dns.synthetic import SyntheticAddresses
 from exitway.dns.upstream import Resolved, Upstream
 from exitway.names.call import Reason
 from exitway.names.guard import Excepted, audited, permitted
-from exitway.names.host import LOCAL_HOST, ends_in_number, is_name
+from exitway.names.host import LOCAL_HOST, Host, ends_in_number, is_name
 from exitway.names.question import Kind, Question, parse
 
 LOOPBACK = "127.0.0.1"
@@ -36,6 +37,32 @@ _FAMILIES = {dns.rdatatype.A: 4, dns.rdatatype.AAAA: 6}
 
 
 Addresses = TypeVar("Addresses", bound=SyntheticAddresses)
+
+
+MOST_WAITING = 256
+"""Questions of one workload that wait for an answer from outside; more are refused, so that no other workload waits."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What a policy allowed and its successor does not, by pattern, port and kind (True: lost, False: kept), until a moment of the loop's clock.
+
+    Envoy has decided such a request already when it asks, so what waits for an answer meanwhile is refused it.
+    """
+
+    entries: tuple[tuple[Host, int, Kind, bool], ...]
+    until: float
+
+    def holds(self, question: Question, name: str, now: float) -> bool:
+        """Whether the question is about what was lost."""
+        if now > self.until:
+            return False
+        said = [
+            (not host.wildcard, len(host.suffix), lost)
+            for host, port, kind, lost in self.entries
+            if port == question.port and kind is question.kind and host.matches(name)
+        ]
+        return bool(said) and max(said)[2]
 
 
 @dataclass
@@ -47,6 +74,8 @@ class Asker(Generic[Addresses]):
     exceptions: Sequence[Excepted] = ()
     local_ports: frozenset[int] = frozenset()
     audit: bool = False
+    waiting: int = 0
+    lost: Lost = field(default_factory=lambda: Lost((), 0.0))
 
 
 class Resolution:
@@ -87,20 +116,17 @@ class Resolution:
     async def _resolve(self, asker: Asker[Any], question: Question, rdtype: dns.rdatatype.RdataType) -> Resolved:
         if rdtype not in _FAMILIES:
             return Resolved(dns.rcode.NOERROR)
-        name = question.name
-        if question.kind is not Kind.HTTP:
-            dialled = asker.addresses.name_of(question.address)
-            name = name or dialled or ""
-            if not dialled or name != dialled:
-                self._refused(asker, name, question.port, Reason.MISMATCH)
-                if not asker.audit or not name:
-                    return Resolved(dns.rcode.REFUSED)
+        name = self._name(asker, question)
+        if not name:
+            return Resolved(dns.rcode.REFUSED)
         if name == LOCAL_HOST:
             if question.port not in asker.local_ports:
                 self._refused(asker, name, question.port, Reason.ADDRESS)
                 return Resolved(dns.rcode.REFUSED)
             return Resolved(dns.rcode.NOERROR, (LOOPBACK,) * (rdtype == dns.rdatatype.A))
-        resolved = await self._look_up(name, rdtype)
+        resolved = await self._answered(asker, name, rdtype)
+        if asker.lost.holds(question, name, asyncio.get_running_loop().time()):
+            return Resolved(dns.rcode.REFUSED)
         kept = [one for one in resolved.addresses if _permitted(one, question, asker)]
         if not kept and not all(_permitted(one, question, asker) for one in await self._all(name, resolved)):
             self._refused(asker, name, question.port, Reason.ADDRESS)
@@ -108,6 +134,28 @@ class Resolution:
                 return Resolved(dns.rcode.REFUSED)
             kept = [one for one in resolved.addresses if audited(ipaddress.ip_address(one))]
         return Resolved(resolved.rcode, tuple(kept), resolved.ttl_seconds)
+
+    def _name(self, asker: Asker[Any], question: Question) -> str:
+        """The name that the question is about; empty: what was said and what was dialled do not agree, or nothing is enforced by the address."""
+        if question.kind is Kind.HTTP:
+            return question.name
+        dialled = asker.addresses.name_of(question.address)
+        name = question.name or dialled or ""
+        if question.kind is Kind.TCP and not asker.audit and not asker.addresses.is_pinned(name):
+            return ""
+        if not dialled or name != dialled:
+            self._refused(asker, name, question.port, Reason.MISMATCH)
+            return name if asker.audit else ""
+        return name
+
+    async def _answered(self, asker: Asker[Any], name: str, rdtype: dns.rdatatype.RdataType) -> Resolved:
+        if asker.waiting >= MOST_WAITING:
+            return Resolved(dns.rcode.REFUSED)
+        asker.waiting += 1
+        try:
+            return await self._look_up(name, rdtype)
+        finally:
+            asker.waiting -= 1
 
     async def _all(self, name: str, resolved: Resolved) -> tuple[str, ...]:
         """What a name leads to in a family that has something to say: the proxy asks for IPv6 where it was refused IPv4."""

@@ -13,7 +13,7 @@ from exitway.names.address import RESOLVER_IPV4, RESOLVER_IPV6
 _PORT = 53
 _MOST_CONNECTIONS = 32
 """Over TCP, at once. The sockets are the server's, so a workload may not have as many as it likes."""
-_MOST_QUERIES = 1000
+_MOST_QUERIES = 20_000
 """Over UDP, that wait for an answer. Who asks more asks again."""
 _PATIENCE_SECONDS = 5.0
 

@@ -84,6 +84,10 @@ class SyntheticAddresses:
         if name in self._pinned:
             self._numbers[name] = self._pinned.pop(name)
 
+    def is_pinned(self, name: str) -> bool:
+        """Whether the name keeps its addresses."""
+        return name in self._pinned
+
     @property
     def pinned(self) -> list[str]:
         """The names that are pinned."""

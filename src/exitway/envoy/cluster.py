@@ -29,6 +29,8 @@ def dns_cache(resolver: str) -> Json:
         "name": "egress",
         "dns_lookup_family": "V4_PREFERRED",
         "max_hosts": 100_000,
+        # our resolver limits what waits, for each workload; Envoy would for all together (1,024)
+        "dns_cache_circuit_breaker": {"max_pending_requests": 1_000_000},
         "dns_min_refresh_rate": "5s",
         # what failed is asked again soon: the proxy answers from its memory meanwhile
         "dns_failure_refresh_rate": {"base_interval": "1s", "max_interval": "20s"},

@@ -19,6 +19,7 @@ from exitway.envoy.wire import header, text
 from exitway.names.call import Reason, Sort, Verdict
 from exitway.names.host import Host
 from exitway.names.port import Port
+from exitway.names.request import PATH_OVERRIDES
 from exitway.policy.policy import Policy
 from exitway.resources.intent import Permission, Permissions
 
@@ -136,6 +137,8 @@ def _routes(rights: _Rights, refuse: _Refuse) -> Iterator[Json]:
             else:
                 # a site that says so itself is not to be mistaken for us
                 route = {"route": _forward(answer.cluster, port), "response_headers_to_remove": [DECISION]}
+                if any(right.paths for right in ones):
+                    route["request_headers_to_remove"] = [*PATH_OVERRIDES]
                 yield {"match": match | state} | route
     allowed = [port for port, ones in rights if ones[-1].answer is not Answer.DENIED]
     reason = Reason.PORT if allowed else Reason.NO_RULE

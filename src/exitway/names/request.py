@@ -32,12 +32,21 @@ PLAIN = rf'(?:/|(?:/{_SEGMENT})+/?)(?:\?[!-"$-~]*)?'
 UPPER_CASE = "[A-Z]+(?:-[A-Z]+)*"
 """A method that every server reads alike, to be matched as a whole."""
 
-METHOD_OVERRIDES = tuple(
-    "".join(parts)
-    for name in ("x-http-method-override", "x-http-method", "x-method-override")
-    for parts in product(*([part] if part != "-" else "-_" for part in re.split("(-)", name)))
-)
-"""Headers by which a client asks a server to take another method. To some servers (CGI, RFC 3875, section 4.1.18) ``_`` is ``-``."""
+
+def _spellings(*names: str) -> tuple[str, ...]:
+    """Headers as servers know them: to some (CGI, RFC 3875, section 4.1.18) ``_`` is ``-``."""
+    return tuple(
+        "".join(parts)
+        for name in names
+        for parts in product(*([part] if part != "-" else "-_" for part in re.split("(-)", name)))
+    )
+
+
+METHOD_OVERRIDES = _spellings("x-http-method-override", "x-http-method", "x-method-override")
+"""Headers by which a client asks a server to take another method."""
+
+PATH_OVERRIDES = _spellings("x-original-url", "x-original-uri", "x-rewrite-url", "x-forwarded-uri", "x-forwarded-path")
+"""Headers that some servers take for the path (IIS, Symfony, Zend, proxies in front of them). Where rules speak of paths they are taken away."""
 
 
 def is_plain(target: str) -> bool:

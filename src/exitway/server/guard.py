@@ -11,14 +11,17 @@ from collections.abc import Mapping
 
 from exitway.capture.wall import Wall
 from exitway.dns.resolution import LOOPBACK
-from exitway.names.call import Verdict
+from exitway.names.call import Sort, Verdict
 from exitway.names.guard import Excepted
 from exitway.names.host import LOCAL_HOST, Host
+from exitway.names.question import Kind
+from exitway.policy.difference import lost
 from exitway.policy.policy import Policy
 from exitway.resources.intent import Permissions
 from exitway.resources.problem import Problem, Problems
 from exitway.server.names import Names
 
+_KINDS = {Sort.HTTP: Kind.HTTP, Sort.TLS: Kind.TLS, Sort.TCP: Kind.TCP}
 _log = logging.getLogger("exitway")
 
 
@@ -33,6 +36,7 @@ class Guard:
         self._names = names
         self._loopback = loopback
         self._held: tuple[set[Excepted], bool] | None = None
+        self._policies: Mapping[str, Policy] = {}
         self.problem = ""
 
     async def follow(self, policies: Mapping[str, Policy]) -> None:
@@ -41,6 +45,7 @@ class Guard:
         Raises:
             Problems: it refuses at the very first, so that there is no wall.
         """
+        self._lose(policies)
         everybody: set[Excepted] = set()
         for identity, policy in policies.items():
             excepted, local = policy.exceptions, _local_ports(policy) if self._loopback else set()
@@ -58,6 +63,20 @@ class Guard:
                 _log.error("%s", self.problem)
             else:
                 self._held, self.problem = (everybody, audit), ""
+
+    def _lose(self, policies: Mapping[str, Policy]) -> None:
+        """Tell what is allowed no more; worked out once for workloads that share a policy."""
+        losses: dict[tuple[int, int], list[tuple[str, int, Kind, bool]]] = {}
+        for identity, policy in policies.items():
+            before = self._policies.get(identity, policy)
+            if policy is before:
+                continue
+            pair = id(before), id(policy)
+            if pair not in losses:
+                found = lost(before, policy)
+                losses[pair] = [(str(host), port, _KINDS[sort], gone) for (host, port, sort), gone in found]
+            self._names.lose(identity, losses[pair])
+        self._policies = dict(policies)
 
     def stop(self) -> None:
         """Nothing is sent any more."""

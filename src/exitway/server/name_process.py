@@ -13,6 +13,7 @@ On its Unix socket (SOCK_SEQPACKET, one server at a time) a message is one JSON 
                       {"upstream": [SERVER, ...]}, with the sockets that the proxy asks at unless it serves there already
                       {"limits": ID, "exceptions": [[NETWORK, PORT, ALLOWED], ...], "local": [PORT, ...],
                        "held": [PATTERN, ...], "audit": BOOL}
+                      {"lost": ID, "entries": [[PATTERN, PORT, KIND, LOST], ...]}: what may not be answered any more, for a while
                       {"release": ID, "names": [NAME, ...]}: their addresses mean something to the proxy now
     to the server     {"serving": [ID, ...], "proxy": PORT} at first
                       {"id": ID, "name": NAME, "addresses": [IPV4, IPV6]} for each name; the old ones first, then
@@ -42,17 +43,20 @@ from typing import Any
 from exitway.capture import kernel
 from exitway.dns.answer import answer
 from exitway.dns.following import Following
-from exitway.dns.resolution import Asker, Resolution
+from exitway.dns.resolution import Asker, Lost, Resolution
 from exitway.dns.server import NameServer
 from exitway.dns.synthetic import Synthetic, SyntheticAddresses
 from exitway.dns.upstream import Upstream
 from exitway.names.call import Reason
 from exitway.names.host import Host
-from exitway.names.question import label
+from exitway.names.question import Kind, label
 from exitway.processes import Process
 
 LARGEST_MESSAGE = 1 << 16
 HELD_SECONDS = 1.0
+LOST_SECONDS = 10.0
+"""Longer than the proxy waits for an answer."""
+MOST_LOST = 20_000
 MOST_SOCKETS = 16
 ANNOUNCING_SECONDS = 1.0
 """How long a server that has just come is waited for while it is told the old names."""
@@ -177,6 +181,11 @@ class NameProcess:
             self._serve_proxy(message["upstream"], sockets)
         elif "limits" in message:
             self._limit(message)
+        elif "lost" in message:
+            entries = [(Host.parse(host), port, Kind(kind), lost) for host, port, kind, lost in message["entries"]]
+            asker = self._asker(message["lost"])
+            before = asker.lost.entries if asker.lost.until > self._loop.time() else ()
+            asker.lost = Lost((*before, *entries)[-MOST_LOST:], self._loop.time() + LOST_SECONDS)
         elif "release" in message:
             self._asker(message["release"]).addresses.release(message["names"])
         else:

@@ -22,6 +22,7 @@ from exitway.dns.synthetic import Synthetic
 from exitway.names.call import Reason
 from exitway.names.guard import Excepted
 from exitway.names.host import Host
+from exitway.names.question import Kind
 from exitway.processes import Process
 from exitway.server.leads import Leads
 from exitway.server.name_process import LARGEST_MESSAGE
@@ -139,6 +140,11 @@ class Names:
         if self._limits.get(identity) != limits:
             self._limits[identity] = limits
             self._send(limits)
+
+    def lose(self, identity: str, entries: Sequence[tuple[str, int, Kind, bool]]) -> None:
+        """What of a workload's policy is lost (or kept, within a pattern that is): what waits for an address is not to be told one."""
+        for start in range(0, len(entries), PINNED_AT_ONCE):
+            self._send({"lost": identity, "entries": entries[start : start + PINNED_AT_ONCE]})
 
     def names_of(self, identity: str, patterns: Iterable[Host]) -> list[str]:
         """The names that a workload has asked for and one of the patterns matches, the first ones first, no more than :data:`MOST_OF_PATTERNS`."""
