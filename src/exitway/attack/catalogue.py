@@ -5,7 +5,7 @@ from __future__ import annotations
 from exitway.attack.attempts import answers, confined, dns, http, http2, inward, packets, requests, sockets, tls, wear
 from exitway.attack.row import Row
 
-_ONE_NETWORK = "the only interface is `lo`, every packet is led to the proxy or refused"
+_ONE_NETWORK = "no interface but `lo`, but for what rules call direct; every packet is led to the proxy or refused"
 _AUTHORITY = "the proxy decides each request by the authority it will send, and dials that name itself"
 _STRICT = "the proxy refuses the request as malformed, or finds no rule for the name as it stands"
 _NO_PRIVILEGE = "no capability, none to be had, a filter of system calls"
@@ -32,7 +32,7 @@ AROUND = (
     Row("A15", "`unshare -Urn` and an interface of its own", "a namespace made inside is joined to nothing; hidden mounts stay hidden", (confined.own_namespaces,), nothing=True, no_control=_KERNEL),
     Row("A16", "change rules, routes and interfaces from inside", _NO_PRIVILEGE, (confined.rules,), nothing=True, no_control=_HARMFUL),
     Row("A17", "become the proxy's user (1337), root, nobody", "no user is exempt", (confined.other_users,), nothing=True),
-    Row("A18", "mark the packets (SO_MARK)", "no mark is exempt, and none can be set", (confined.marks,), nothing=True),
+    Row("A18", "mark the packets (SO_MARK)", "none can be set, and none lets out what no rule calls direct", (confined.marks,), nothing=True),
     Row("A19", "ports that capture leaves out", "none is left out", (packets.excluded_ports,), nothing=True),
     Row("A20", "send before the rules are there, or while the proxy is dead", "the ruleset is there before the program; without a proxy nothing answers", (packets.at_once,), nothing=True),
     Row("A21", "a connection that lives on when its rule goes", "the server cuts it", untried="it takes a rule that goes meanwhile; the project's own tests do that"),
