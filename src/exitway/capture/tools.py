@@ -6,6 +6,9 @@ import os
 import shutil
 import subprocess
 
+PATIENCE_SECONDS = 10.0
+"""For a tool to end: a kernel that is stuck must not hold up everything else."""
+
 PACKAGES = {"ip": "iproute2", "nft": "nftables"}
 """Where they come from."""
 
@@ -19,7 +22,7 @@ def feed(name: str, *arguments: str, text: str) -> None:
     """Run a tool with this input.
 
     Raises:
-        OSError: there is none, or what it has against the input.
+        OSError: there is none, it does not end, or what it has against the input.
     """
     _run(name, *arguments, text=text)
 
@@ -28,13 +31,19 @@ def ask(name: str, *arguments: str) -> str:
     """What a tool prints.
 
     Raises:
-        OSError: there is none, or what it has against the question.
+        OSError: there is none, it does not end, or what it has against the question.
     """
     return _run(name, *arguments)
 
 
 def _run(name: str, *arguments: str, text: str = "") -> str:
-    ended = subprocess.run([find(name) or name, *arguments], input=text, capture_output=True, text=True, check=False)
+    command = [find(name) or name, *arguments]
+    try:
+        ended = subprocess.run(
+            command, input=text, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise OSError(f"{name}: it has not ended within {PATIENCE_SECONDS:.0f} s") from None
     if ended.returncode != 0:
         raise OSError(f"{name}: {ended.stderr.strip()[:300]}")
     return ended.stdout

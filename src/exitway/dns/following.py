@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import Callable, Iterable
 
 import dns.rcode
@@ -10,12 +11,16 @@ import dns.rdatatype
 
 from exitway.dns.upstream import Upstream
 
+_KINDS = (dns.rdatatype.A, dns.rdatatype.AAAA)
 _AGAIN_SECONDS = 5.0
 """After which a name is asked for again that nobody could say anything about."""
 
 
 class Following:
-    """``upstream``: whom to ask; it may be replaced. ``told``: called with each name and its addresses at first, and whenever they change."""
+    """``upstream``: whom to ask; it may be replaced.
+
+    ``told``: called with each name and its addresses, IPv4 before IPv6, at first and whenever they change.
+    """
 
     def __init__(self, upstream: Callable[[], Upstream], told: Callable[[str, tuple[str, ...]], None]) -> None:
         self._upstream = upstream
@@ -40,14 +45,17 @@ class Following:
         self.leave(self._names)
 
     async def _follow(self, name: str) -> None:
-        known: tuple[str, ...] | None = None
+        known: dict[dns.rdatatype.RdataType, list[str]] = {}
+        told: list[str] | None = None
         while True:
-            answers = [await self._upstream().resolve(name, kind) for kind in (dns.rdatatype.A, dns.rdatatype.AAAA)]
-            addresses = tuple(sorted(address for answer in answers for address in answer.addresses))
-            said = all(answer.rcode != dns.rcode.SERVFAIL for answer in answers)
-            if (
-                said or addresses or known is None
-            ) and addresses != known:  # where nobody can say, what was known holds
-                known = addresses
-                self._told(name, addresses)
-            await asyncio.sleep(min(answer.ttl_seconds for answer in answers) if said else _AGAIN_SECONDS)
+            answers = {kind: await self._upstream().resolve(name, kind) for kind in _KINDS}
+            for kind, answer in answers.items():
+                # where nobody can say, what was known holds
+                if answer.rcode != dns.rcode.SERVFAIL or kind not in known:
+                    known[kind] = sorted(answer.addresses, key=ipaddress.ip_address)
+            addresses = [address for kind in _KINDS for address in known[kind]]
+            if addresses != told:
+                told = addresses
+                self._told(name, tuple(addresses))
+            said = all(answer.rcode != dns.rcode.SERVFAIL for answer in answers.values())
+            await asyncio.sleep(min(answer.ttl_seconds for answer in answers.values()) if said else _AGAIN_SECONDS)

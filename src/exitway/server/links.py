@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Collection
+import logging
+import re
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from exitway.capture import forward
@@ -13,6 +16,9 @@ from exitway.capture.netns import in_netns
 from exitway.capture.steering import Steering
 from exitway.capture.tools import ask, feed
 
+_log = logging.getLogger("exitway")
+
+_OUTSIDE = re.compile(f"{PREFIX}[0-9a-f]{{4}}")
 _NET = Path("/proc/sys/net")
 _SWITCHES = {"ip": _NET / "ipv4/ip_forward", "ip6": _NET / "ipv6/conf/all/forwarding"}
 
@@ -46,22 +52,25 @@ class Links:
         """Give a workload a link, behind a table that lets out what the steering says.
 
         Raises:
-            OSError: the kernel refuses something; there is no link then.
+            OSError: the kernel refuses something, or not all adopted ones are guarded yet; there is no link then.
         """
         async with self._changing:
+            if self._links.keys() - self._steerings.keys():  # it would be unguarded, or they cut off
+                raise OSError("what workloads of the server before may reach is not known yet")
             taken = {_numbered(name).number for name in await asyncio.to_thread(_interfaces)}
             link = next(Link(number) for number in range(MOST_LINKS) if number not in taken)
             await self._guard({**self._links, identity: link}, {**self._steerings, identity: steering})
             try:
                 await asyncio.to_thread(_open, link, netns, f"{forward.table(self._owner)} {identity}")
             except BaseException:
-                _delete(link)
+                with _logged():
+                    _delete(link)
                 raise
             self._links[identity], self._steerings[identity] = link, steering
             return link
 
     async def guard(self, identity: str, steering: Steering) -> None:
-        """Let a workload with a link out to what the steering says.
+        """Let a workload with a link out to what the steering says. The table stays as it was until all adopted ones have been through this.
 
         Raises:
             OSError: the kernel refuses; the table stays as it was.
@@ -71,25 +80,39 @@ class Links:
             self._steerings[identity] = steering
 
     async def close(self, identity: str) -> None:
-        """Remove the link of a workload, if it has one."""
+        """Remove the link of a workload, if it has one.
+
+        Raises:
+            OSError: the kernel refuses; it is to be tried again.
+        """
         async with self._changing:
-            link = self._links.pop(identity, None)
-            self._steerings.pop(identity, None)
-            if link is not None:
-                await asyncio.to_thread(_delete, link)
-                if not self._links:
-                    await asyncio.to_thread(self._clear)
+            link = self._links.get(identity)
+            if link is None:
+                return
+            self._steerings[identity] = Steering()
+            await asyncio.to_thread(_delete, link)
+            others = {one: link for one, link in self._links.items() if one != identity}
+            if not others:
+                await asyncio.to_thread(self._clear)
+            elif not self._loaded:  # they may have waited for it
+                await self._guard(others, self._steerings)
+            self._links = others
+            del self._steerings[identity]
 
     def close_all(self) -> None:
         """Remove all of them, and every trace."""
         for link in self._links.values():
-            _delete(link)
+            with _logged():
+                _delete(link)
         if self._links:
             self._links = {}
-            self._clear()
+            with _logged():
+                self._clear()
 
-    async def _guard(self, links: dict[str, Link], steerings: dict[str, Steering]) -> None:
-        text = forward.ruleset(self._owner, {link: steerings.get(one, Steering()) for one, link in links.items()})
+    async def _guard(self, links: Mapping[str, Link], steerings: Mapping[str, Steering]) -> None:
+        if links.keys() - steerings.keys():
+            return
+        text = forward.ruleset(self._owner, {link: steerings[one] for one, link in links.items()})
         if text != self._loaded:
             await asyncio.to_thread(feed, "nft", "-f", "-", text=text)
             self._loaded = text
@@ -137,7 +160,7 @@ def _switch_on(family: str) -> None:
 def _interfaces() -> dict[str, str]:
     """The machine's ends of all links, whoever's they are, with their aliases."""
     found = json.loads(ask("ip", "-json", "link", "show", "type", "veth") or "[]")
-    return {one["ifname"]: one.get("ifalias", "") for one in found if one.get("ifname", "").startswith(PREFIX)}
+    return {one["ifname"]: one.get("ifalias", "") for one in found if _OUTSIDE.fullmatch(one.get("ifname", ""))}
 
 
 def _numbered(name: str) -> Link:
@@ -147,3 +170,11 @@ def _numbered(name: str) -> Link:
 def _delete(link: Link) -> None:
     if link.outside in _interfaces():
         feed("ip", "-batch", "-", text=f"link del {link.outside}\n")
+
+
+@contextlib.contextmanager
+def _logged() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        _log.warning("a link is not removed: %s", error)

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from exitway.capture import sock_diag
@@ -31,7 +32,10 @@ PATIENCE_SECONDS = 5.0
 
 @dataclass
 class _Steered:
-    """A workload's ruleset: what it is to follow, and what was loaded last (``loaded``: its text; None: that is not known)."""
+    """A workload's ruleset: what it is to follow, and what was loaded last (``loaded``: its text; None: by a server before us, empty: it failed).
+
+    ``followed``: the policy, names and leads that it is known to follow; None: there is something to do.
+    """
 
     netns: Path
     policy: Policy
@@ -39,13 +43,14 @@ class _Steered:
     wanted: Steering = field(default_factory=Steering)
     steering: Steering = field(default_factory=Steering)
     loaded: str | None = None
+    followed: tuple[object, ...] | None = None
     error: str = ""
     chosen: dict[tuple[str, int, int], Address] = field(default_factory=dict)
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Steerer:
-    """The rulesets of all running workloads. An error opens nothing: the ruleset stays as it was, and the next time tries again.
+    """The rulesets of all running workloads. An error opens nothing: what can be loaded is, and the next time tries again.
 
     ``cut`` hears of each connection that was ended: whose, and to which address and port.
     """
@@ -55,6 +60,7 @@ class Steerer:
         self._links = links
         self._cut = cut
         self._steered: dict[str, _Steered] = {}
+        self._ended: dict[str, _Steered] = {}
         self._began = time.monotonic()
 
     async def follow(self, workloads: Mapping[str, tuple[Path, Policy, Pinned]]) -> None:
@@ -65,13 +71,12 @@ class Steerer:
         for identity, (netns, policy, pinned) in workloads.items():
             one = self._steered.setdefault(identity, _Steered(netns, policy, pinned))
             one.policy, one.pinned = policy, pinned
-        ended = self._steered.keys() - workloads
-        for identity in ended:
-            del self._steered[identity]
+        for identity in self._steered.keys() - workloads:
+            self._ended[identity] = self._steered.pop(identity)
         self._names.leads.follow({name for one in self._steered.values() for name, _ in one.policy.direct.names})
         await self._steer_all()
-        for identity in ended:
-            await self._links.close(identity)
+        for identity, one in list(self._ended.items()):
+            await self._close(identity, one)
 
     async def settled(self) -> None:
         """Wait until it is known of all names where they lead, but not for ever; then follow that."""
@@ -91,14 +96,18 @@ class Steerer:
             await self._steer_all()
 
     async def _steer_all(self) -> None:
-        await asyncio.gather(*(self._steer(identity, one) for identity, one in self._steered.items()))
+        changed = [(identity, one) for identity, one in self._steered.items() if one.followed != self._basis(one)]
+        await asyncio.gather(*(self._steer(identity, one) for identity, one in changed))
+
+    def _basis(self, one: _Steered) -> tuple[object, ...]:
+        return one.policy, one.pinned, self._names.leads.known
 
     @property
     def errors(self) -> list[str]:
         """One sentence for each workload whose ruleset is not what it should be."""
         return [
             f"the ruleset of {identity} is not changed: {one.error}"
-            for identity, one in self._steered.items()
+            for identity, one in (*self._steered.items(), *self._ended.items())
             if one.error
         ]
 
@@ -119,6 +128,10 @@ class Steerer:
 
     async def _steer(self, identity: str, one: _Steered) -> None:
         async with one.loading:  # the last to come in follows what is wanted then
+            basis = self._basis(one)
+            if self._steered.get(identity) is not one or one.followed == basis:
+                return
+            one.followed = None
             fresh = time.monotonic() - self._began < PATIENCE_SECONDS
             if one.loaded is None and fresh and not self._known(one) and self._links.of(identity):
                 return  # of a server before us: it is right until we know better
@@ -126,25 +139,44 @@ class Steerer:
             try:
                 await self._load(identity, one)
             except OSError as error:
-                if one.error != str(error):
-                    _log.warning("the ruleset of %s is not changed: %s", identity, error)
-                one.error = str(error)
+                _failed(identity, one, error)
             else:
-                one.error = ""
+                one.error, one.followed = "", basis
+
+    async def _close(self, identity: str, one: _Steered) -> None:
+        async with one.loading:
+            try:
+                await self._links.close(identity)
+            except OSError as error:
+                _failed(identity, one, error)
+            else:
+                self._ended.pop(identity, None)
 
     async def _load(self, identity: str, one: _Steered) -> None:
-        """First the machine's table, then the workload's ruleset: what both let out is let out."""
-        wanted = one.wanted
-        if self._links.of(identity):
-            await self._links.guard(identity, wanted)
-        elif wanted.goes_direct:
-            await self._links.open(identity, one.netns, wanted)
+        """First the machine's table, then the workload's ruleset, even if that fails: what both let out is let out."""
+        wanted, errors = one.wanted, list[OSError]()
+        try:
+            if self._links.of(identity):
+                await self._links.guard(identity, wanted)
+            elif wanted.goes_direct:
+                await self._links.open(identity, one.netns, wanted)
+        except OSError as error:
+            errors.append(error)
         text = loaded(wanted, self._links.of(identity))
         if text != one.loaded:
-            ended = await asyncio.to_thread(in_netns, one.netns, lambda: _change(text, one.steering, wanted))
-            one.loaded, one.steering = text, wanted
+            try:
+                ended, failed = await asyncio.to_thread(
+                    in_netns, one.netns, lambda: _change(text, one.steering, wanted)
+                )
+            except OSError as error:
+                ended, failed = set(), [error]
             for address, port in sorted(ended):
                 self._cut(identity, address, port)
+            one.loaded = "" if failed else text
+            one.steering = one.steering if failed else wanted
+            errors += failed
+        if errors:
+            raise errors[0]
 
     def _leads(self, one: _Steered) -> Iterator[Lead]:
         excepted = set(one.policy.exceptions)
@@ -163,20 +195,33 @@ class Steerer:
         return one.chosen[name, port, version] if able else None
 
 
-def _change(text: str, before: Steering, after: Steering) -> set[tuple[str, int]]:
-    """Inside. What is ended while the old ruleset is there can still tell the other side; what began meanwhile is ended behind it."""
-    ended = _end(before, after)
-    feed("nft", "-f", "-", text=text)
-    return ended | _end(before, after)
+def _failed(identity: str, one: _Steered, error: OSError) -> None:
+    if one.error != str(error):
+        _log.warning("the ruleset of %s is not changed: %s", identity, error)
+    one.error = str(error)
 
 
-def _end(before: Steering, after: Steering) -> set[tuple[str, int]]:
+def _change(text: str, before: Steering, after: Steering) -> tuple[set[tuple[str, int]], list[OSError]]:
+    """Inside. What is ended while the old ruleset is there can still tell the other side; what began meanwhile is ended behind it.
+
+    Returns what was ended, and what went wrong: no step waits for another to succeed.
+    """
+    ended = set[tuple[str, int]]()
+    errors = []
+    end = partial(_end, before, after, ended)
+    for step in (end, partial(feed, "nft", "-f", "-", text=text), end):
+        try:
+            step()
+        except OSError as error:
+            errors.append(error)
+    return ended, errors
+
+
+def _end(before: Steering, after: Steering, ended: set[tuple[str, int]]) -> None:
     if not before.goes_direct:
-        return set()
-    ended = set()
+        return
     for local, remote in sock_diag.connections():
         host, _, number = remote.rpartition(":")
         address, port = host.strip("[]"), int(number)
         if before.leads(address, port) and not after.leads(address, port) and sock_diag.destroy(local, remote):
             ended.add((address, port))
-    return ended
