@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, collapse_addresses, ip_address, ip_network
 from typing import Any
 
-from exitway.names.address import SYNTHETIC, Pinned
+from exitway.names.address import LINK_IPV4, LINK_IPV6, SYNTHETIC, Pinned
 from exitway.names.call import Sort, Verdict
 from exitway.names.ranges import without
 from exitway.policy.decide import by_name
@@ -29,7 +29,14 @@ Destination = tuple[Network, int]
 Lead = tuple[IPv4Address | IPv6Address, int, IPv4Address | IPv6Address | None]
 """A name's synthetic address, a port, and the address of the same family that it stands for; None: the name has none."""
 
-_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+_INSIDE = (
+    *SYNTHETIC,
+    ip_network("127.0.0.0/8"),
+    ip_network("::1/128"),
+    ip_network(f"{LINK_IPV4}/16"),
+    ip_network(f"{LINK_IPV6}/64"),
+)
+"""What means something inside only, or between a workload and the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,6 @@ def _collapsed(destinations: Iterable[Destination]) -> Iterator[Destination]:
     """The same without overlaps, which the kernel refuses, and without addresses that mean something inside only."""
     by_port: defaultdict[tuple[int, int], list[Any]] = defaultdict(list)
     for network, port in destinations:
-        by_port[network.version, port] += without(network, SYNTHETIC + _LOOPBACK)
+        by_port[network.version, port] += without(network, _INSIDE)
     for (_, port), networks in by_port.items():
         yield from ((network, port) for network in collapse_addresses(networks))

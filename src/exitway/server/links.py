@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
 import re
@@ -35,10 +36,11 @@ class Links:
 
     def adopt(self, identities: Collection[str]) -> None:
         """Find the links of workloads that still run, and remove what else a server before us has left."""
+        known = {_disguised(identity): identity for identity in identities}
         for name, alias in _interfaces().items():
-            owner, _, identity = alias.rpartition(" ")
+            owner, _, whose = alias.rpartition(" ")
             if owner == forward.table(self._owner):
-                self._links[identity] = _numbered(name)
+                self._links[known.get(whose, whose)] = _numbered(name)
         for ended in self._links.keys() - identities:
             _delete(self._links.pop(ended))
         if not self._links and forward.table(self._owner) in ask("nft", "list", "tables"):
@@ -61,7 +63,7 @@ class Links:
             link = next(Link(number) for number in range(MOST_LINKS) if number not in taken)
             await self._guard({**self._links, identity: link}, {**self._steerings, identity: steering})
             try:
-                await asyncio.to_thread(_open, link, netns, f"{forward.table(self._owner)} {identity}")
+                await asyncio.to_thread(_open, link, netns, f"{forward.table(self._owner)} {_disguised(identity)}")
             except BaseException:
                 with _logged():
                     _delete(link)
@@ -178,3 +180,8 @@ def _logged() -> Iterator[None]:
         yield
     except OSError as error:
         _log.warning("a link is not removed: %s", error)
+
+
+def _disguised(identity: str) -> str:
+    """What stands on an interface for a workload: everybody on the machine can read it, and the id is not for everybody."""
+    return hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
