@@ -50,19 +50,16 @@ class Lost:
     Envoy has decided such a request already when it asks, so what waits for an answer meanwhile is refused it.
     """
 
-    entries: tuple[tuple[Host, int, Kind, bool], ...]
-    until: float
+    entries: Mapping[tuple[Host, int, Kind], bool] = field(default_factory=dict)
+    until: float = 0.0
 
     def holds(self, question: Question, name: str, now: float) -> bool:
-        """Whether the question is about what was lost."""
+        """Whether the question is about what was lost: by the most specific pattern."""
         if now > self.until:
             return False
-        said = [
-            (not host.wildcard, len(host.suffix), lost)
-            for host, port, kind, lost in self.entries
-            if port == question.port and kind is question.kind and host.matches(name)
-        ]
-        return bool(said) and max(said)[2]
+        patterns = (Host(name), *(Host(name[start:], wildcard=True) for start in range(1, len(name) + 1)))
+        known = (self.entries.get((host, question.port, question.kind)) for host in patterns)
+        return next((lost for lost in known if lost is not None), False)
 
 
 @dataclass
@@ -75,7 +72,7 @@ class Asker(Generic[Addresses]):
     local_ports: frozenset[int] = frozenset()
     audit: bool = False
     waiting: int = 0
-    lost: Lost = field(default_factory=lambda: Lost((), 0.0))
+    lost: Lost = field(default_factory=Lost)
 
 
 class Resolution:

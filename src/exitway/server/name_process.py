@@ -13,7 +13,7 @@ On its Unix socket (SOCK_SEQPACKET, one server at a time) a message is one JSON 
                       {"upstream": [SERVER, ...]}, with the sockets that the proxy asks at unless it serves there already
                       {"limits": ID, "exceptions": [[NETWORK, PORT, ALLOWED], ...], "local": [PORT, ...],
                        "held": [PATTERN, ...], "audit": BOOL}
-                      {"lost": ID, "entries": [[PATTERN, PORT, KIND, LOST], ...]}: what may not be answered any more, for a while
+                      {"lost": ID} with a file, [[PATTERN, PORT, KIND, LOST], ...]: what may not be answered any more, for a while
                       {"release": ID, "names": [NAME, ...]}: their addresses mean something to the proxy now
     to the server     {"serving": [ID, ...], "proxy": PORT} at first
                       {"id": ID, "name": NAME, "addresses": [IPV4, IPV6]} for each name; the old ones first, then
@@ -56,7 +56,6 @@ LARGEST_MESSAGE = 1 << 16
 HELD_SECONDS = 1.0
 LOST_SECONDS = 10.0
 """Longer than the proxy waits for an answer."""
-MOST_LOST = 20_000
 MOST_SOCKETS = 16
 ANNOUNCING_SECONDS = 1.0
 """How long a server that has just come is waited for while it is told the old names."""
@@ -164,7 +163,18 @@ class NameProcess:
             self._hang_up()
             self._end_when_alone()
             return
-        self._hear(json.loads(data), [socket.socket(fileno=one) for one in descriptors])
+        message = json.loads(data)
+        if "lost" in message:
+            with os.fdopen(descriptors[0], "rb") as file:
+                self._lose(message["lost"], json.load(file))
+        else:
+            self._hear(message, [socket.socket(fileno=one) for one in descriptors])
+
+    def _lose(self, identity: str, entries: list[tuple[str, int, str, bool]]) -> None:
+        asker, now = self._asker(identity), self._loop.time()
+        before = asker.lost.entries if asker.lost.until > now else {}
+        new = {(Host.parse(host), port, Kind(kind)): lost for host, port, kind, lost in entries}
+        asker.lost = Lost({**before, **new}, now + LOST_SECONDS)
 
     def _hear(self, message: dict[str, Any], sockets: list[socket.socket]) -> None:
         if "add" in message:
@@ -181,11 +191,6 @@ class NameProcess:
             self._serve_proxy(message["upstream"], sockets)
         elif "limits" in message:
             self._limit(message)
-        elif "lost" in message:
-            entries = [(Host.parse(host), port, Kind(kind), lost) for host, port, kind, lost in message["entries"]]
-            asker = self._asker(message["lost"])
-            before = asker.lost.entries if asker.lost.until > self._loop.time() else ()
-            asker.lost = Lost((*before, *entries)[-MOST_LOST:], self._loop.time() + LOST_SECONDS)
         elif "release" in message:
             self._asker(message["release"]).addresses.release(message["names"])
         else:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -143,8 +144,12 @@ class Names:
 
     def lose(self, identity: str, entries: Sequence[tuple[str, int, Kind, bool]]) -> None:
         """What of a workload's policy is lost (or kept, within a pattern that is): what waits for an address is not to be told one."""
-        for start in range(0, len(entries), PINNED_AT_ONCE):
-            self._send({"lost": identity, "entries": entries[start : start + PINNED_AT_ONCE]})
+        if entries:
+            with os.fdopen(os.memfd_create("lost"), "w+") as file:  # larger than a message may be
+                json.dump(entries, file)
+                file.flush()
+                file.seek(0)
+                self._send({"lost": identity}, [file])
 
     def names_of(self, identity: str, patterns: Iterable[Host]) -> list[str]:
         """The names that a workload has asked for and one of the patterns matches, the first ones first, no more than :data:`MOST_OF_PATTERNS`."""
@@ -259,7 +264,7 @@ class Names:
         for one in sockets:
             one.close()
 
-    def _send(self, message: object, sockets: Sequence[socket.socket] = ()) -> bool:
+    def _send(self, message: object, sockets: Sequence[socket.socket | IO[str]] = ()) -> bool:
         if self._connection is None:
             return False
         try:
