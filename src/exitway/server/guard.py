@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 
 from exitway.capture.wall import Wall
@@ -15,10 +16,11 @@ from exitway.names.call import Sort, Verdict
 from exitway.names.guard import Excepted
 from exitway.names.host import LOCAL_HOST, Host
 from exitway.names.question import Kind
-from exitway.policy.difference import lost
+from exitway.policy.difference import At, allows, kept, lost
 from exitway.policy.policy import Policy
 from exitway.resources.intent import Permissions
 from exitway.resources.problem import Problem, Problems
+from exitway.server.name_process import LOST_SECONDS
 from exitway.server.names import Names
 
 _KINDS = {Sort.HTTP: Kind.HTTP, Sort.TLS: Kind.TLS, Sort.TCP: Kind.TCP}
@@ -37,6 +39,7 @@ class Guard:
         self._loopback = loopback
         self._held: tuple[set[Excepted], bool] | None = None
         self._policies: Mapping[str, Policy] = {}
+        self._lost: dict[str, dict[At, float]] = {}
         self.problem = ""
 
     async def follow(self, policies: Mapping[str, Policy]) -> None:
@@ -65,18 +68,21 @@ class Guard:
                 self._held, self.problem = (everybody, audit), ""
 
     def _lose(self, policies: Mapping[str, Policy]) -> None:
-        """Tell what is allowed no more; worked out once for workloads that share a policy."""
-        losses: dict[tuple[int, int], list[tuple[str, int, Kind, bool]]] = {}
+        """Tell what was allowed a moment ago and is no more: all of it each time, without what is allowed again."""
+        now = time.monotonic()
         for identity, policy in policies.items():
             before = self._policies.get(identity, policy)
             if policy is before:
                 continue
-            pair = id(before), id(policy)
-            if pair not in losses:
-                found = lost(before, policy)
-                losses[pair] = [(str(host), port, _KINDS[sort], gone) for (host, port, sort), gone in found]
-            self._names.lose(identity, losses[pair])
+            known = self._lost.pop(identity, {})
+            recent = {at: until for at, until in known.items() if until > now and not allows(policy, at)}
+            recent |= dict.fromkeys(lost(before, policy), now + LOST_SECONDS)
+            if recent or known:
+                self._lost[identity] = recent
+                told = [(at, True) for at in recent] + [(at, False) for at in kept(policy, recent)]
+                self._names.lose(identity, [(str(host), port, _KINDS[sort], gone) for (host, port, sort), gone in told])
         self._policies = dict(policies)
+        self._lost = {identity: recent for identity, recent in self._lost.items() if identity in policies}
 
     def stop(self) -> None:
         """Nothing is sent any more."""

@@ -13,7 +13,7 @@ On its Unix socket (SOCK_SEQPACKET, one server at a time) a message is one JSON 
                       {"upstream": [SERVER, ...]}, with the sockets that the proxy asks at unless it serves there already
                       {"limits": ID, "exceptions": [[NETWORK, PORT, ALLOWED], ...], "local": [PORT, ...],
                        "held": [PATTERN, ...], "audit": BOOL}
-                      {"lost": ID} with a file, [[PATTERN, PORT, KIND, LOST], ...]: what may not be answered any more, for a while
+                      {"lost": ID} with a file, [[PATTERN, PORT, KIND, LOST], ...]: all that may not be answered for a while
                       {"release": ID, "names": [NAME, ...]}: their addresses mean something to the proxy now
     to the server     {"serving": [ID, ...], "proxy": PORT} at first
                       {"id": ID, "name": NAME, "addresses": [IPV4, IPV6]} for each name; the old ones first, then
@@ -171,10 +171,8 @@ class NameProcess:
             self._hear(message, [socket.socket(fileno=one) for one in descriptors])
 
     def _lose(self, identity: str, entries: list[tuple[str, int, str, bool]]) -> None:
-        asker, now = self._asker(identity), self._loop.time()
-        before = asker.lost.entries if asker.lost.until > now else {}
-        new = {(Host.parse(host), port, Kind(kind)): lost for host, port, kind, lost in entries}
-        asker.lost = Lost({**before, **new}, now + LOST_SECONDS)
+        known = {(Host.parse(host), port, Kind(kind)): lost for host, port, kind, lost in entries}
+        self._asker(identity).lost = Lost(known, self._loop.time() + LOST_SECONDS)
 
     def _hear(self, message: dict[str, Any], sockets: list[socket.socket]) -> None:
         if "add" in message:

@@ -144,12 +144,11 @@ class Names:
 
     def lose(self, identity: str, entries: Sequence[tuple[str, int, Kind, bool]]) -> None:
         """What of a workload's policy is lost (or kept, within a pattern that is): what waits for an address is not to be told one."""
-        if entries:
-            with os.fdopen(os.memfd_create("lost"), "w+") as file:  # larger than a message may be
-                json.dump(entries, file)
-                file.flush()
-                file.seek(0)
-                self._send({"lost": identity}, [file])
+        with os.fdopen(os.memfd_create("lost"), "w+") as file:  # larger than a message may be
+            json.dump(entries, file)
+            file.flush()
+            file.seek(0)
+            self._send({"lost": identity}, [file])
 
     def names_of(self, identity: str, patterns: Iterable[Host]) -> list[str]:
         """The names that a workload has asked for and one of the patterns matches, the first ones first, no more than :data:`MOST_OF_PATTERNS`."""
