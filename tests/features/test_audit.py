@@ -42,6 +42,12 @@ def test_everything_is_let_through_and_recorded_with_its_verdict(server, outside
     assert flow["audit"] is True
 
 
+@pytest.mark.parametrize(("port", "host"), [(80, "a.lab.test"), (8080, "a.lab.test:8080")])
+def test_what_is_let_through_arrives_as_it_was_said(server, outside, port, host):
+    server("run", "--audit", "--", "curl", "-s", f"http://a.lab.test:{port}/")
+    assert [fact["host"] for fact in outside.requests()] == [host]
+
+
 def test_a_namespace_can_be_under_audit_and_it_is_loud(exitway, monkeypatch):
     monkeypatch.setenv("EXITWAY_AUDIT_NAMESPACES", "dev, try")
     exitway("up")

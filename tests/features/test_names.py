@@ -236,5 +236,6 @@ def test_what_waits_for_a_name_when_its_rule_goes_does_not_leave(exitway, outsid
         exitway("delete", "egressrule.exitway.dev", "goes")
         assert kept.stdout.read() == "200"
         assert gone.stdout.read() in ("503", "000")
+    exitway.flow(verdict="deny", reason="revoked", name="secret.wild.lab.test")
     assert {fact["host"].partition(":")[0] for fact in outside.requests()} == {"stays.wild.lab.test"}
     names.socket.close()

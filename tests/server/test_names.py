@@ -1,13 +1,19 @@
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
 import struct
 
+import dns.exception
+import dns.message
+import dns.query
 import pytest
 
 from exitway.names.address import RESOLVER_IPV4
+from exitway.names.call import Reason
+from exitway.names.question import Kind
 from exitway.server.names import Names
 
 # the server never waits for the process that it starts: it is to outlive it
@@ -26,6 +32,7 @@ async def serving(directory):
     if names._connection:
         names._connection.close()
     names.close()
+    gc.collect()  # here, where the warning of the process is expected
 
 
 def name_process(names):
@@ -63,3 +70,27 @@ def test_a_name_that_is_not_wanted_any_more_is_let_go(tmp_path):
             assert await names.pinned("one")
 
     asyncio.run(play())
+
+
+def test_what_was_lost_is_held_by_a_name_process_that_comes_later_too(tmp_path):
+    """Larger than a message may be: it goes in a file."""
+    question = dns.message.make_query("x.example.h-80.one.exitway", "A")
+    entries = [(f"{number}.{'x' * 60}.example", 80, Kind.HTTP, True) for number in range(2000)]
+
+    async def play():
+        async with serving(tmp_path) as names:
+            names.lose("one", [*entries, ("x.example", 80, Kind.HTTP, True)])
+            for _ in range(2):
+                while names.refusal("one", "x.example", 80) is None:
+                    await asyncio.to_thread(ask, question, names.proxy_port)
+                assert names.refusal("one", "x.example", 80) is Reason.REVOKED
+                names._refusals.clear()
+                os.kill(name_process(names), signal.SIGKILL)
+                await asyncio.sleep(0.5)
+
+    asyncio.run(asyncio.wait_for(play(), 20))
+
+
+def ask(question, port):
+    with contextlib.suppress(dns.exception.Timeout):
+        dns.query.udp(question, "127.0.0.1", port=port, timeout=1)

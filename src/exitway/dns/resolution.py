@@ -4,6 +4,7 @@
     the SNI is not the name behind the address that was dialled   REFUSED, and nothing is asked of anyone
     ``host.exitway.internal``                                     this machine's loopback, at the ports that a rule names it for
     leads only to addresses that no name may lead to              REFUSED
+    has lost its permission while it waited for an answer         SERVFAIL
     otherwise                                                     what the DNS servers of the machine say, without such addresses
 
 Envoy dials just what it is told here, so nothing is looked up a second time. For a workload under audit the refusals are told, and what they were
@@ -40,7 +41,7 @@ Addresses = TypeVar("Addresses", bound=SyntheticAddresses)
 
 
 MOST_WAITING = 256
-"""Questions of one workload that wait for an answer from outside; more are refused, so that no other workload waits."""
+"""Questions of one workload that wait for an answer from outside; more fail at once, so that no other workload waits."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ class Resolution:
             return Resolved(dns.rcode.NOERROR, (LOOPBACK,) * (rdtype == dns.rdatatype.A))
         resolved = await self._answered(asker, name, rdtype)
         if asker.lost.holds(question, name, asyncio.get_running_loop().time()):
-            return Resolved(dns.rcode.REFUSED)
+            self._refused(asker, name, question.port, Reason.REVOKED)
+            return Resolved(dns.rcode.SERVFAIL)
         kept = [one for one in resolved.addresses if _permitted(one, question, asker)]
         if not kept and not all(_permitted(one, question, asker) for one in await self._all(name, resolved)):
             self._refused(asker, name, question.port, Reason.ADDRESS)
@@ -147,7 +149,7 @@ class Resolution:
 
     async def _answered(self, asker: Asker[Any], name: str, rdtype: dns.rdatatype.RdataType) -> Resolved:
         if asker.waiting >= MOST_WAITING:
-            return Resolved(dns.rcode.REFUSED)
+            return Resolved(dns.rcode.SERVFAIL)
         asker.waiting += 1
         try:
             return await self._look_up(name, rdtype)

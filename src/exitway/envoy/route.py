@@ -70,8 +70,11 @@ def route_configuration(
 ) -> Json:
     """The names of a policy, for HTTP. Equal policies give equal JSON. ``cluster_for`` is asked once for what is equal."""
 
-    def refuse(reason: Reason, ports: Iterable[int]) -> Json:
-        return _let_through(reason) if policy.audit else refusal(reason, namespace, denied_status, ports)
+    def refuse(match: Json, port: int, reason: Reason, ports: Iterable[int]) -> Iterator[Json]:
+        if policy.audit:
+            yield from _let_through(match, port, reason)
+        else:
+            yield {"match": match | _dialled(port)} | refusal(reason, namespace, denied_status, ports)
 
     groups: defaultdict[_Rights, list[str]] = defaultdict(list)
     known: dict[object, _Rights] = {}
@@ -96,8 +99,8 @@ def route_configuration(
     }
 
 
-_Refuse = Callable[[Reason, Iterable[int]], Json]
-"""The answer to a request that is denied for a reason; ``PORT`` names the ports that would be allowed."""
+_Refuse = Callable[[Json, int, Reason, Iterable[int]], Iterator[Json]]
+"""The routes of requests that match, to a port (0: any), and are denied for a reason; ``PORT`` names the ports that would be allowed."""
 
 
 def _name(rights: _Rights) -> str:
@@ -130,19 +133,25 @@ def _has_answer_for_all(rights: tuple[Right, ...]) -> bool:
 def _routes(rights: _Rights, refuse: _Refuse) -> Iterator[Json]:
     """The routes for each port that a rule speaks of, then the refusal of every other port."""
     for port, ones in rights:
-        state = {"filter_state": [{"key": DIALLED_PORT, "string_match": {"exact": str(port)}}]}
         for match, answer in _answers(ones):
             if isinstance(answer, Reason):
-                yield {"match": match | state} | refuse(answer, ())
+                yield from refuse(match, port, answer, ())
             else:
                 # a site that says so itself is not to be mistaken for us
                 route = {"route": _forward(answer.cluster, port), "response_headers_to_remove": [DECISION]}
                 if any(right.paths for right in ones):
                     route["request_headers_to_remove"] = [*PATH_OVERRIDES]
-                yield {"match": match | state} | route
+                yield {"match": match | _dialled(port)} | route
     allowed = [port for port, ones in rights if ones[-1].answer is not Answer.DENIED]
     reason = Reason.PORT if allowed else Reason.NO_RULE
-    yield {"match": {"prefix": "/"}} | refuse(reason, allowed)
+    yield from refuse({"prefix": "/"}, 0, reason, allowed)
+
+
+def _dialled(port: int) -> Json:
+    """The part of a match that looks at the port; 0: any."""
+    if not port:
+        return {}
+    return {"filter_state": [{"key": DIALLED_PORT, "string_match": {"exact": str(port)}}]}
 
 
 def _answers(rights: tuple[Right, ...]) -> Iterator[tuple[Json, Right | Reason]]:
@@ -168,12 +177,14 @@ def _forward(cluster: str, port: int) -> Json:
     return route if port == usual else route | {"host_rewrite": "%REQ(:AUTHORITY)%:%DOWNSTREAM_LOCAL_PORT%"}
 
 
-def _let_through(reason: Reason) -> Json:
-    """What an audit does with a request that would be denied."""
-    return {
-        "route": {"cluster": BY_NAME, "timeout": "0s"},
-        "response_headers_to_add": [header(DECISION, f"audit; reason={reason}")],
-    }
+def _let_through(match: Json, port: int, reason: Reason) -> Iterator[Json]:
+    """What an audit does with requests that would be denied."""
+    for dialled in [port] if port else [80, 0]:
+        yield {
+            "match": match | _dialled(dialled),
+            "route": _forward(BY_NAME, dialled),
+            "response_headers_to_add": [header(DECISION, f"audit; reason={reason}")],
+        }
 
 
 _REASONS = {Answer.DENIED: Reason.DENIED, Answer.OTHER_PROTOCOL: Reason.PROTOCOL}

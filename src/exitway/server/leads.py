@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-_AT_ONCE = 100
-"""Names in one message."""
-
 
 class Leads:
     """``send`` gives the name process a message, if it is there. ``news`` is set when a name leads elsewhere.
@@ -45,7 +42,5 @@ class Leads:
         self.news.set()
 
     def _tell(self, word: str, names: list[str]) -> None:
-        for start in range(0, len(names), _AT_ONCE):
-            some = names[start : start + _AT_ONCE]
-            if self._send({word: some}):
-                self._asked = self._asked | set(some) if word == "follow" else self._asked - set(some)
+        if names and self._send({word: names}):
+            self._asked = self._asked | set(names) if word == "follow" else self._asked - set(names)

@@ -4,7 +4,8 @@ It outlives the server, so the programs of a server that was killed still find t
 and goes on. It ends by itself when neither a server nor a workload is left. It parses what untrusted programs and name servers send, so it has no
 privilege: the server opens the sockets and hands them over.
 
-On its Unix socket (SOCK_SEQPACKET, one server at a time) a message is one JSON object:
+On its Unix socket (SOCK_SEQPACKET, one server at a time) a message is one JSON object; from the server an empty one says that it is in the file
+that comes with it, being larger than a message may be:
 
     from the server   {"add": ID, "pid": PID, "start_time": T} with the sockets; {"remove": ID}
                       {"pin": ID, "names": {NAME: IPV4 or ""}}: they keep their addresses (that one, if they have none yet)
@@ -13,7 +14,7 @@ On its Unix socket (SOCK_SEQPACKET, one server at a time) a message is one JSON 
                       {"upstream": [SERVER, ...]}, with the sockets that the proxy asks at unless it serves there already
                       {"limits": ID, "exceptions": [[NETWORK, PORT, ALLOWED], ...], "local": [PORT, ...],
                        "held": [PATTERN, ...], "audit": BOOL}
-                      {"lost": ID} with a file, [[PATTERN, PORT, KIND, LOST], ...]: all that may not be answered for a while
+                      {"lost": ID, "entries": [[PATTERN, PORT, KIND, LOST], ...]}: all that may not be answered for a while
                       {"release": ID, "names": [NAME, ...]}: their addresses mean something to the proxy now
     to the server     {"serving": [ID, ...], "proxy": PORT} at first
                       {"id": ID, "name": NAME, "addresses": [IPV4, IPV6]} for each name; the old ones first, then
@@ -29,12 +30,11 @@ A server finds no name pinned, and none followed. It may pin names of a workload
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -53,6 +53,7 @@ from exitway.names.question import Kind, label
 from exitway.processes import Process
 
 LARGEST_MESSAGE = 1 << 16
+IN_A_FILE = b"{}"
 HELD_SECONDS = 1.0
 LOST_SECONDS = 10.0
 """Longer than the proxy waits for an answer."""
@@ -71,15 +72,17 @@ class Announced(SyntheticAddresses):
         self._told: dict[Synthetic, str] = {}
         self.held: list[Host] = []
         self._waiting: dict[str, asyncio.Event] = {}
+        self._asked = ""
 
     def address_of(self, name: str) -> Synthetic:
         """The addresses of a name; a new one is announced."""
         addresses = super().address_of(name)
+        self._asked = name
         if self._told.get(addresses) != name:
             self._told[addresses] = name
             if any(pattern.matches(name) for pattern in self.held):
                 self._waiting[name] = asyncio.Event()
-            self._process.tell({"id": self._identity, "name": name, "addresses": addresses})
+            self._process.tell(self._message(name, addresses))
         return addresses
 
     def release(self, names: Iterable[str]) -> None:
@@ -89,18 +92,21 @@ class Announced(SyntheticAddresses):
                 self._waiting.pop(name).set()
 
     async def released(self) -> None:
-        """Wait until no name is waited for any more, or long enough."""
-        for name, event in list(self._waiting.items()):
+        """Wait until the name that was just asked for is released, or long enough."""
+        name, self._asked = self._asked, ""
+        if name in self._waiting:
             try:
                 async with asyncio.timeout(HELD_SECONDS):
-                    await event.wait()
+                    await self._waiting[name].wait()
             except TimeoutError:
                 self._waiting.pop(name, None)
 
-    def announce(self) -> None:
-        """Tell of all names once more."""
-        for addresses, name in self._told.items():
-            self._process.tell({"id": self._identity, "name": name, "addresses": addresses})
+    def known(self) -> list[object]:
+        """What has been told, of all names."""
+        return [self._message(name, addresses) for addresses, name in self._told.items()]
+
+    def _message(self, name: str, addresses: Synthetic) -> object:
+        return {"id": self._identity, "name": name, "addresses": addresses}
 
 
 @dataclass
@@ -125,18 +131,18 @@ class NameProcess:
         self.done = asyncio.Event()
         self._loop.add_reader(listener, self._accept)
 
-    def tell(self, message: object) -> None:
-        """Say something to the server. One that is away, or does not read, misses it: the name is then missing from a record, no more."""
-        if self._server is not None:
-            with contextlib.suppress(OSError):
-                self._server.send(json.dumps(message).encode())
-
-    def reply(self, message: object) -> None:
-        """The same with what it waits for: a server that does not get it connects anew, and is told all."""
+    def tell(self, message: object) -> bool:
+        """Say something to the server. One that is away, or does not read (False), misses it: the name is then missing from a record, no more."""
         try:
             if self._server is not None:
                 self._server.send(json.dumps(message).encode())
         except OSError:
+            return False
+        return True
+
+    def reply(self, message: object) -> None:
+        """The same with what it waits for: a server that does not get it connects anew, and is told all."""
+        if not self.tell(message):
             self._hang_up()
 
     def _accept(self) -> None:
@@ -146,12 +152,17 @@ class NameProcess:
         self._server = connection
         self._loop.add_reader(connection, self._receive)
         self._following.leave_all()
-        self.tell({"serving": list(self._served), "proxy": self._proxy_port})
         for asker in self._askers.values():
             self._unpin(asker.addresses, asker.addresses.pinned)
-            asker.addresses.announce()
-        self.tell({"announced": True})
-        connection.setblocking(False)  # noqa: FBT003 - its name
+        greeting = {"serving": list(self._served), "proxy": self._proxy_port}
+        if all(map(self.tell, [greeting, *self._known_names(), {"announced": True}])):
+            connection.setblocking(False)  # noqa: FBT003 - its name
+        else:  # it does not read: nobody else is to wait for it
+            self._hang_up()
+
+    def _known_names(self) -> Iterator[object]:
+        for asker in self._askers.values():
+            yield from asker.addresses.known()
 
     def _receive(self) -> None:
         assert self._server is not None
@@ -163,12 +174,10 @@ class NameProcess:
             self._hang_up()
             self._end_when_alone()
             return
-        message = json.loads(data)
-        if "lost" in message:
-            with os.fdopen(descriptors[0], "rb") as file:
-                self._lose(message["lost"], json.load(file))
-        else:
-            self._hear(message, [socket.socket(fileno=one) for one in descriptors])
+        if data == IN_A_FILE:
+            with os.fdopen(descriptors.pop(), "rb") as file:
+                data = file.read()
+        self._hear(json.loads(data), [socket.socket(fileno=one) for one in descriptors])
 
     def _lose(self, identity: str, entries: list[tuple[str, int, str, bool]]) -> None:
         known = {(Host.parse(host), port, Kind(kind)): lost for host, port, kind, lost in entries}
@@ -189,6 +198,8 @@ class NameProcess:
             self._serve_proxy(message["upstream"], sockets)
         elif "limits" in message:
             self._limit(message)
+        elif "lost" in message:
+            self._lose(message["lost"], message["entries"])
         elif "release" in message:
             self._asker(message["release"]).addresses.release(message["names"])
         else:

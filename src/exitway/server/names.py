@@ -10,7 +10,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections import OrderedDict
+import time
+from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -26,7 +27,7 @@ from exitway.names.host import Host
 from exitway.names.question import Kind
 from exitway.processes import Process
 from exitway.server.leads import Leads
-from exitway.server.name_process import LARGEST_MESSAGE
+from exitway.server.name_process import IN_A_FILE, LARGEST_MESSAGE
 
 _log = logging.getLogger("exitway")
 
@@ -36,10 +37,10 @@ PINNED_SECONDS = 1.0
 MOST_ENDED = 100
 MOST_REFUSALS = 10_000
 MOST_OF_PATTERNS = 1000
-MOST_EXCEPTIONS = 1000
-"""Of a workload to the guard: they are told in one message."""
+REFUSED_SECONDS = 30.0
+"""How long a refusal explains that the proxy had no address."""
 PINNED_AT_ONCE = 100
-"""Names in one message: it must not be larger than one may be."""
+"""Names in one question: the answer must not be larger than a message may be."""
 
 
 @dataclass
@@ -69,7 +70,10 @@ class Names:
         self._limits: dict[str, dict[str, Any]] = {}
         self._held: dict[str, set[str]] = {}
         self.asked = asyncio.Event()
-        self._refusals: OrderedDict[tuple[str, str, int], Reason] = OrderedDict()
+        self._refusals: OrderedDict[tuple[str, str, int], tuple[Reason, float]] = OrderedDict()
+        self._lost: dict[str, dict[str, Any]] = {}
+        self._matching: dict[str, tuple[list[Host], int, list[str]]] = {}
+        self._heard: Counter[str] = Counter()
         self._connection: socket.socket | None = None
         self._given: dict[str, tuple[Path, Process]] = {}
         self._served: set[str] = set()
@@ -87,8 +91,8 @@ class Names:
             for identity in self._pinned:
                 self._repin(identity)
             self.leads.again()
-            for limits in self._limits.values():
-                self._send(limits)
+            for message in (*self._limits.values(), *self._lost.values()):
+                self._send(message)
             for identity in self._given.keys() - self._served:
                 self._hand_over(identity)
             self._handed_over.set()
@@ -131,11 +135,6 @@ class Names:
         ``held``: patterns of names that get their addresses when the proxy knows of these (:meth:`release`).
         """
         networks = [[str(network), port, allowed] for network, port, allowed in sorted(exceptions, key=str)]
-        if len(networks) > MOST_EXCEPTIONS:
-            _log.error(
-                "%s has %d networks with private addresses; its names lead to none of them", identity, len(networks)
-            )
-            networks = []
         limits: dict[str, Any] = {"limits": identity, "exceptions": networks, "local": sorted(local_ports)}
         limits |= {"held": sorted(held), "audit": audit}
         if self._limits.get(identity) != limits:
@@ -144,22 +143,23 @@ class Names:
 
     def lose(self, identity: str, entries: Sequence[tuple[str, int, Kind, bool]]) -> None:
         """What of a workload's policy is lost (or kept, within a pattern that is): what waits for an address is not to be told one."""
-        with os.fdopen(os.memfd_create("lost"), "w+") as file:  # larger than a message may be
-            json.dump(entries, file)
-            file.flush()
-            file.seek(0)
-            self._send({"lost": identity}, [file])
+        self._lost[identity] = {"lost": identity, "entries": entries}
+        self._send(self._lost[identity])
 
     def names_of(self, identity: str, patterns: Iterable[Host]) -> list[str]:
         """The names that a workload has asked for and one of the patterns matches, the first ones first, no more than :data:`MOST_OF_PATTERNS`."""
-        patterns = list(patterns)
-        names = dict.fromkeys(self._names.get(identity, {}).values()) if patterns else ()
-        return list(islice((name for name in names if any(one.matches(name) for one in patterns)), MOST_OF_PATTERNS))
+        patterns, heard = list(patterns), self._heard[identity]
+        if not patterns:
+            return []
+        if self._matching.get(identity, ())[:2] != (patterns, heard):
+            names = dict.fromkeys(self._names.get(identity, {}).values())
+            found = islice((name for name in names if any(one.matches(name) for one in patterns)), MOST_OF_PATTERNS)
+            self._matching[identity] = patterns, heard, list(found)
+        return self._matching[identity][2]
 
     def release(self, identity: str, names: Collection[str]) -> None:
         """The proxy knows the addresses of these names: they may be told."""
-        for start in range(0, len(names), PINNED_AT_ONCE):
-            self._send({"release": identity, "names": sorted(names)[start : start + PINNED_AT_ONCE]})
+        self._send({"release": identity, "names": sorted(names)})
 
     def take_held(self) -> dict[str, set[str]]:
         """The names of held patterns that were asked for since the last time, by workload."""
@@ -168,14 +168,16 @@ class Names:
 
     def refusal(self, identity: str, name: str, port: int) -> Reason | None:
         """Why the proxy was last refused the addresses of a name for a workload; None: it was not."""
-        return self._refusals.get((identity, name, port))
+        reason, when = self._refusals.get((identity, name, port), (None, 0.0))
+        return reason if time.monotonic() - when < REFUSED_SECONDS else None
 
     def remove(self, identity: str) -> None:
         """Serve there no more. The names are still known for a while: what was seen of the workload may be yet to be recorded."""
-        self._given.pop(identity, None)
-        self._pinned.pop(identity, None)
-        self._limits.pop(identity, None)
-        self._held.pop(identity, None)
+        tables: tuple[dict[str, Any], ...] = (
+            self._given, self._pinned, self._limits, self._held, self._lost, self._matching, self._heard,
+        )  # fmt: skip
+        for table in tables:
+            table.pop(identity, None)
         self._served.discard(identity)
         self._send({"remove": identity})
         ended = [known for known in self._names if known not in self._given]
@@ -194,8 +196,7 @@ class Names:
         pinned = self._pinned.setdefault(identity, _Pinned())
         wanted = frozenset(names)
         if gone := sorted(pinned.wanted - wanted):
-            for start in range(0, len(gone), PINNED_AT_ONCE):
-                self._send({"unpin": identity, "names": gone[start : start + PINNED_AT_ONCE]})
+            self._send({"unpin": identity, "names": gone})
             for name in gone:
                 pinned.addresses.pop(name, None)
                 pinned.asked_for.pop(name, None)
@@ -263,11 +264,18 @@ class Names:
         for one in sockets:
             one.close()
 
-    def _send(self, message: object, sockets: Sequence[socket.socket | IO[str]] = ()) -> bool:
+    def _send(self, message: object, sockets: Sequence[socket.socket] = ()) -> bool:
         if self._connection is None:
             return False
+        data = json.dumps(message).encode()
         try:
-            socket.send_fds(self._connection, [json.dumps(message).encode()], [one.fileno() for one in sockets])
+            if len(data) <= LARGEST_MESSAGE:
+                socket.send_fds(self._connection, [data], [one.fileno() for one in sockets])
+            else:
+                with os.fdopen(os.memfd_create("message"), "w+b") as file:
+                    file.write(data)
+                    file.seek(0)
+                    socket.send_fds(self._connection, [IN_A_FILE], [file.fileno()])
         except OSError:  # it has just ended, or does not read: run() connects anew, and tells it all again
             with contextlib.suppress(OSError):
                 self._connection.shutdown(socket.SHUT_RDWR)
@@ -342,12 +350,14 @@ class Names:
         elif "leads" in message:
             self.leads.heard(message["leads"])
         elif "refused" in message:
-            self._refusals[message["id"], message["name"], message["port"]] = Reason(message["refused"])
+            refusal = Reason(message["refused"]), time.monotonic()
+            self._refusals[message["id"], message["name"], message["port"]] = refusal
             if len(self._refusals) > MOST_REFUSALS:
                 self._refusals.popitem(last=False)
         else:
             names = self._names.setdefault(message["id"], {})
             names.update(dict.fromkeys(message["addresses"], message["name"]))
+            self._heard[message["id"]] += 1
             held = self._limits.get(message["id"], {}).get("held", ())
             if any(Host.parse(pattern).matches(message["name"]) for pattern in held):
                 self._held.setdefault(message["id"], set()).add(message["name"])

@@ -16,6 +16,8 @@ _log = logging.getLogger("exitway")
 
 
 _BATCH = 100
+AGAIN_SECONDS = 5.0
+"""After which what could not be cut is tried again."""
 
 
 class Revoker:
@@ -32,10 +34,11 @@ class Revoker:
         self._tell = tell
         self._changed: set[str] = set()
         self._begun: list[bytes] = []
+        self._failed: list[bytes] = []
         self._due = asyncio.Event()
         self._cutting = asyncio.Lock()
         self.problem = ""
-        """Why nothing can be cut; empty: it can."""
+        """Why something could not be cut; empty: it could."""
 
     def policy_changed(self, workload: str) -> None:
         """What runs for this workload (its id) is to be decided anew."""
@@ -57,6 +60,11 @@ class Revoker:
             await self._due.wait()
             await self._settled()
             await self.cut()
+            if self._failed:
+                await asyncio.sleep(AGAIN_SECONDS)
+                self._begun += self._failed
+                self._failed = []
+                self._due.set()
 
     async def cut(self) -> None:
         """Cut what is due; returns when that is done, whoever does it."""
@@ -79,9 +87,11 @@ class Revoker:
     def _destroy(self, line: bytes) -> bool:
         ends = outside(line)
         try:
-            return ends is not None and sock_diag.destroy(*ends)
+            cut = ends is not None and sock_diag.destroy(*ends)
         except OSError as error:
-            self._begun.append(line)  # to be tried again
+            self._failed.append(line)
             self.problem = f"a connection that has lost its permission could not be cut: {error}"
             _log.error("%s", self.problem)
             return False
+        self.problem = ""
+        return cut

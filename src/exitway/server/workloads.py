@@ -125,17 +125,16 @@ class Workloads:
     async def remove(self, identity: str) -> None:
         """Let a workload go, and what there is of one that did not come up."""
         running = self.running.pop(identity, None)
-        if running is not None:
-            self._names.remove(identity)
-            if running.watch is not None and running.watch is not asyncio.current_task():
-                running.watch.cancel()
-            if running.refusals is not None:
-                running.refusals.close()
-            try:
+        try:
+            if running is not None:
+                self._names.remove(identity)
+                if running.watch is not None and running.watch is not asyncio.current_task():
+                    running.watch.cancel()
+                if running.refusals is not None:
+                    running.refusals.close()
                 await self._changed()
-            finally:
-                self._forget(identity)
-        self._forget(identity)
+        finally:
+            self._forget(identity)
 
     def close(self) -> None:
         """Stop serving; the records stay, so that the next server takes the living workloads in again."""
