@@ -2,8 +2,7 @@ import subprocess
 
 import pytest
 
-from exitway.capture.ruleset import PROXY_PORT, TCP_PORT, addresses, ruleset
-from exitway.envoy import listener
+from exitway.capture.ruleset import addresses, ruleset
 
 GOLDEN = """\
 table inet exitway {
@@ -63,10 +62,6 @@ table inet exitway {
 
 def test_the_ruleset_is_this():
     assert ruleset("shop/checkout-1") == GOLDEN
-
-
-def test_envoy_listens_where_the_ruleset_leads_to():
-    assert (PROXY_PORT, TCP_PORT) == (listener.CAPTURE_PORT, listener.TCP_PORT)
 
 
 def test_without_ipv6_no_address_of_it_is_set():

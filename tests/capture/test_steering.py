@@ -13,6 +13,7 @@ from exitway.capture.link import Link
 from exitway.capture.loading import loaded
 from exitway.capture.ruleset import ruleset
 from exitway.capture.steering import Steering, set_contents, steering
+from exitway.capture.table import removal
 from exitway.names.address import SYNTHETIC
 from exitway.names.call import Call, Sort
 from exitway.names.workload import Workload
@@ -93,7 +94,7 @@ def test_the_kernel_takes_every_text_after_every_other():
     inside = [ruleset("shop/checkout-1"), *texts, *texts[::-1], texts[-1]]
     outside = [forward.ruleset("/run/x", {Link(0): FULL, Link(1): Steering()}) for _ in range(2)]
     outside += [forward.nothing_else("ip"), forward.nothing_else("ip6"), forward.something_else("ip6")]
-    for text in (inside, [*outside, forward.removal("/run/x"), forward.removal("/run/x")]):
+    for text in (inside, [*outside, *[removal(forward.table("/run/x"))] * 2]):
         commands = ["nft -f - <<'X'\n" + one + "X\n" for one in text]
         ended = subprocess.run(
             ["unshare", "-n", "sh", "-ec", "".join(commands)], capture_output=True, text=True, check=False

@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,28 @@ def running() -> Iterator[Exitway]:
     finally:
         one.down()
         shutil.rmtree(directory)
+
+
+class _Greeting(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(GREETING.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+GREETING = "the machine's own"
+
+
+@pytest.fixture
+def own_port():
+    """A server on the machine's loopback, which says :data:`GREETING`."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Greeting) as one:
+        threading.Thread(target=one.serve_forever, daemon=True).start()
+        yield one.server_port
+        one.shutdown()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A name means one thing: what was asked for, what is said, and where the bytes go, for every protocol."""
 
 import contextlib
-import http.server
 import json
 import os
 import signal
@@ -12,7 +11,7 @@ import threading
 import pytest
 
 from exitway.capture.wall import Wall
-from tests.features.conftest import eventually
+from tests.features.conftest import GREETING, eventually
 
 pytestmark = pytest.mark.lab
 
@@ -140,25 +139,6 @@ def test_the_kernel_holds_what_the_resolver_should_have_held(server, lab, outsid
     assert {packet["address"] for packet in outside.packets()} == {lab.address("a.lab.test")}
 
 
-class Hello(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"the machine's own")
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def own_port():
-    """A server on the machine's loopback."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hello) as one:
-        threading.Thread(target=one.serve_forever, daemon=True).start()
-        yield one.server_address[1]
-        one.shutdown()
-
-
 def test_a_rule_reaches_the_machines_own_loopback_by_its_name_and_nothing_else_does(server, own_port):
     url = f"http://host.exitway.internal:{own_port}/"
     ports = [{"number": own_port, "protocol": "HTTP"}]
@@ -167,7 +147,7 @@ def test_a_rule_reaches_the_machines_own_loopback_by_its_name_and_nothing_else_d
     assert "deny; reason=" in run(server, f"curl -sS -i {url}")
     assert "deny; reason=address" in run(server, f"curl -sS -i http://loopback.lab.test:{own_port}/")
     allow(server, "host.exitway.internal", ports=ports, name="exact")
-    assert run(server, f"curl -sS {url}") == "the machine's own"
+    assert run(server, f"curl -sS {url}") == GREETING
     assert "Failed to connect" in run(server, f"curl -sS http://localhost:{own_port}/")  # stays inside
     assert "deny; reason=" in run(server, f"curl -sS -i http://loopback.lab.test:{own_port}/")
 

@@ -10,17 +10,15 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 from dataclasses import dataclass, replace
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from exitway.lab import database, world, zone
 from exitway.lab.lab import Lab
-from tests.features.conftest import command, running
+from tests.features.conftest import GREETING, command, running
 
 pytestmark = pytest.mark.lab
 
@@ -211,29 +209,15 @@ def test_of_several_names_on_one_port_only_the_allowed_one_is_reached(shared, la
 
 
 @pytest.mark.parametrize("protocol", ["HTTP", "TCP"])
-def test_a_service_of_the_machine_is_reached_by_a_name_of_its_own_and_a_rule(shared, tmp_path, protocol):
-    with ThreadingHTTPServer(("127.0.0.1", 0), Greeting) as here:
-        threading.Thread(target=here.serve_forever, daemon=True).start()
-        port = here.server_port
-        rule = rule_file(tmp_path, protocol, port, "host.exitway.internal")
+def test_a_service_of_the_machine_is_reached_by_a_name_of_its_own_and_a_rule(shared, own_port, tmp_path, protocol):
+    rule = rule_file(tmp_path, protocol, own_port, "host.exitway.internal")
 
-        def fetch(host, *options):
-            return shared("run", *options, "--", "curl", "-sS", "-m", "5", f"http://{host}:{port}/", check=False)
+    def fetch(host, *options):
+        return shared("run", *options, "--", "curl", "-sS", "-m", "5", f"http://{host}:{own_port}/", check=False)
 
-        assert fetch("host.exitway.internal", "-f", rule) == "the machine"
-        for host, *options in (["host.exitway.internal"], ["localhost", "-f", rule], ["127.0.0.1", "-f", rule]):
-            assert fetch(host, *options) != "the machine"
-        here.shutdown()
-
-
-class Greeting(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"the machine")
-
-    def log_message(self, *_):
-        pass
+    assert fetch("host.exitway.internal", "-f", rule) == GREETING
+    for host, *options in (["host.exitway.internal"], ["localhost", "-f", rule], ["127.0.0.1", "-f", rule]):
+        assert fetch(host, *options) != GREETING
 
 
 def test_each_stream_of_a_connection_is_decided_by_itself(shared, outside, tmp_path):

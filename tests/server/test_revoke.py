@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 from exitway.capture import sock_diag
 from exitway.flows.access_log import AccessLogReader, Observed
+from exitway.flows.flow import Flow
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
 from exitway.server import revoke
@@ -19,7 +20,8 @@ RUNNING = (
 
 
 def test_what_cannot_be_cut_is_tried_again_and_told_of_until_it_is(monkeypatch):
-    tries, told = [], []
+    tries: list[tuple[str, ...]] = []
+    told: list[Flow] = []
 
     def destroy(*ends):
         tries.append(ends)

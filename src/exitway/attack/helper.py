@@ -6,29 +6,26 @@ import contextlib
 import os
 import selectors
 import socket
-import threading
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+from exitway.attack.watcher import Watcher
 
 
-class Service:
-    """Listens from the beginning to the end of a ``with`` block."""
+class Service(Watcher):
+    """Listens from the beginning to the end of a ``with`` block; its facts are who has spoken to it."""
 
     def __init__(self, directory: Path, own: Iterable[str] = ()) -> None:
         """``own``: further addresses to listen at."""
-        self._spoken_to: list[str] = []
+        super().__init__()
         self._selector = selectors.DefaultSelector()
-        self._lock = threading.Lock()
-        self._stop, self._stopping = os.pipe()
+        self._selector.register(self._stop, selectors.EVENT_READ, None)
         self.path = directory / "helper.sock"
         self.abstract = f"exitway-attack-{os.urandom(4).hex()}"
         self.port = self._listen(own)
         for address in (str(self.path), "\0" + self.abstract):
             self._add(socket.socket(socket.AF_UNIX), address)
         self.path.chmod(0o666)
-        self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def _listen(self, own: Iterable[str]) -> int:
         first = socket.socket()
@@ -52,30 +49,14 @@ class Service:
             listener.listen(100)
         self._selector.register(listener, selectors.EVENT_READ, address)
 
-    def __enter__(self) -> Self:
-        self._selector.register(self._stop, selectors.EVENT_READ, None)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        os.close(self._stopping)
-        self._thread.join()
+    def _close(self) -> None:
         for key in list(self._selector.get_map().values()):
             if key.data is not None:
                 key.fileobj.close()  # type: ignore[union-attr]
-        os.close(self._stop)
         self._selector.close()
         self.path.unlink()
 
-    def facts(self) -> list[dict[str, str]]:
-        """Who has spoken to it since the last time it was asked."""
-        with self._lock:
-            said, self._spoken_to = self._spoken_to, []
-        return [{"kind": "helper", "what": what} for what in said]
-
-    def _serve(self) -> None:
+    def _watch(self) -> None:
         while True:
             for key, _ in self._selector.select():
                 if key.data is None:
@@ -88,5 +69,4 @@ class Service:
                 listener.accept()[0].close()
             else:
                 listener.recvfrom(65536)
-        with self._lock:
-            self._spoken_to.append(f"the machine's {address!a}")
+        self.note({"kind": "helper", "what": f"the machine's {address!a}"})

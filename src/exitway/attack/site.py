@@ -11,48 +11,34 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote
 
+from exitway.attack.watcher import Notes
 
-class Site:
+
+class Site(ExitStack):
     """Serves from the beginning to the end of a ``with`` block, and notes what reaches it, as the lab's witness does."""
 
     def __init__(self, peer: str) -> None:
         """``peer``: the address where the echo listens."""
-        self._facts: list[dict[str, Any]] = []
-        self._lock = threading.Lock()
+        super().__init__()
+        notes = Notes()
+        self.facts = notes.facts
         self._servers: list[ThreadingHTTPServer | _Tcp] = [
-            ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._note)),
-            ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._note)),
-            _Tcp(("127.0.0.1", 0), _echo(self._note)),
-            _Tcp((peer, 0), _echo(self._note)),
+            ThreadingHTTPServer(("127.0.0.1", 0), _handler(notes.note)),
+            ThreadingHTTPServer(("127.0.0.1", 0), _handler(notes.note)),
+            _Tcp(("127.0.0.1", 0), _echo(notes.note)),
+            _Tcp((peer, 0), _echo(notes.note)),
         ]
         self.http, self.limited, self.tls, self.peer_port = (server.server_address[1] for server in self._servers)
-        self._ending = ExitStack()
 
     def __enter__(self) -> Self:
         for server in self._servers:
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-            self._ending.callback(server.server_close)
-            self._ending.callback(server.shutdown)
+            self.callback(server.server_close)
+            self.callback(server.shutdown)
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ending.close()
-
-    def facts(self) -> list[dict[str, Any]]:
-        """What has reached it since the last time it was asked."""
-        with self._lock:
-            facts, self._facts = self._facts, []
-        return facts
-
-    def _note(self, fact: dict[str, Any]) -> None:
-        with self._lock:
-            self._facts.append(fact)
 
 
 class _Tcp(socketserver.ThreadingTCPServer):

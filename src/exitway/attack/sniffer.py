@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import select
 import socket
 import struct
-import threading
 import time
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from exitway.attack.watcher import Watcher
 
 _ETH_P_ALL, _ETH_P_IPV4, _ETH_P_IPV6 = 0x0003, 0x0800, 0x86DD
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
@@ -19,7 +18,7 @@ SETTLING_SECONDS = 0.05
 """What an attempt has sent is seen after so long: the kernel queues a packet for the socket while it sends it."""
 
 
-class Packets:
+class Packets(Watcher):
     """Watches all interfaces for packets to certain addresses, or with a word in them, from the beginning to the end of a ``with`` block."""
 
     def __init__(self, addresses: Iterable[str], word: str) -> None:
@@ -30,30 +29,16 @@ class Packets:
         """
         self._addresses = {ipaddress.ip_address(address) for address in addresses}
         self._word = word.lower().encode()
-        self._facts: list[dict[str, Any]] = []
-        self._lock = threading.Lock()
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
-        self._stop, self._stopping = os.pipe()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        super().__init__()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        os.close(self._stopping)
-        self._thread.join()
-        os.close(self._stop)
+    def _close(self) -> None:
         self._socket.close()
 
     def facts(self) -> list[dict[str, Any]]:
         """What has been on an interface since the last time it was asked, in whatever direction."""
         time.sleep(SETTLING_SECONDS)
-        with self._lock:
-            facts, self._facts = self._facts, []
-        return facts
+        return super().facts()
 
     def _watch(self) -> None:
         while self._stop not in select.select([self._socket.fileno(), self._stop], [], [])[0]:
@@ -61,8 +46,7 @@ class Packets:
             if kind in (_ETH_P_IPV4, _ETH_P_IPV6):
                 fact = self._fact(packet)
                 if fact:
-                    with self._lock:
-                        self._facts.append(fact)
+                    self.note(fact)
 
     def _fact(self, packet: bytes) -> dict[str, Any] | None:
         """Of a packet that concerns us; as the lab's sniffer says it."""

@@ -6,24 +6,19 @@ leads to. Nothing begins towards a workload. Where the machine forwarded nothing
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
 from exitway.capture.link import PREFIX, Link
 from exitway.capture.steering import Steering, set_contents
+from exitway.capture.table import digest, removal
 from exitway.names.address import LINK_IPV4, LINK_IPV6
 
 _SOURCES = (("ip", f"{LINK_IPV4}/16"), ("ip6", f"{LINK_IPV6}/64"))
 
 
 def table(owner: str) -> str:
-    """The name of a server's table. ``owner``: what tells the servers of a machine apart, such as the runtime directory."""
-    return f"exitway-direct-{hashlib.blake2b(owner.encode(), digest_size=4).hexdigest()}"
-
-
-def removal(owner: str) -> str:
-    """Takes the table away, if it is there."""
-    return f"table inet {table(owner)}\ndelete table inet {table(owner)}\n"
+    """The name of a server's table. ``owner``: its runtime directory."""
+    return f"exitway-direct-{digest(owner)}"
 
 
 def ruleset(owner: str, links: Mapping[Link, Steering]) -> str:
@@ -52,7 +47,7 @@ def ruleset(owner: str, links: Mapping[Link, Steering]) -> str:
         ]),
         "}",
     ]  # fmt: skip
-    return removal(owner) + "\n".join(lines) + "\n"
+    return removal(table(owner)) + "\n".join(lines) + "\n"
 
 
 def _workload(link: Link, steering: Steering) -> Iterator[str]:

@@ -12,13 +12,8 @@ from __future__ import annotations
 
 import re
 
-from exitway.names.address import RESOLVER_IPV4, RESOLVER_IPV6
+from exitway.names.address import CAPTURE_PORT, RESOLVER_IPV4, RESOLVER_IPV6, TCP_PORT
 
-PROXY_PORT, TCP_PORT = 1, 2
-"""Where the proxy listens: the second for what is in the sets (``steering.py``), the first for all else.
-
-The only ports that a workload may not bind (``seal.py``): one that took them while no proxy runs would keep the next one from listening.
-"""
 LOG_GROUP = 1
 """The NFLOG group that the refused packets go to."""
 DIRECT_GROUP = 2
@@ -71,8 +66,8 @@ table inet exitway {{
 		ip6 daddr {LOCAL_IPV6} accept
 		ip daddr . tcp dport @tcp4 tproxy ip to 127.0.0.1:{TCP_PORT} accept
 		ip6 daddr . tcp dport @tcp6 tproxy ip6 to [::1]:{TCP_PORT} accept
-		meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{PROXY_PORT} accept
-		meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:{PROXY_PORT} accept
+		meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{CAPTURE_PORT} accept
+		meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:{CAPTURE_PORT} accept
 		meta l4proto tcp reject with tcp reset
 	}}
 

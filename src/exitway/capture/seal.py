@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from exitway.capture import home, kernel, tools, view
-from exitway.capture.ruleset import PROXY_PORT, TCP_PORT, addresses, ruleset
+from exitway.capture.ruleset import addresses, ruleset
 from exitway.capture.seccomp import MACHINES
+from exitway.names.address import CAPTURE_PORT, TCP_PORT
 from exitway.resources.problem import Problem, Problems
 
 READY = b"ready"
@@ -98,7 +99,7 @@ class Seal:
 
 def _set_up_network() -> bool:
     """Let the program listen on ports below 1024, as root may outside, but not where the proxy does. Whether there is IPv6."""
-    (_NET / "ipv4/ip_unprivileged_port_start").write_text(str(max(PROXY_PORT, TCP_PORT) + 1))
+    (_NET / "ipv4/ip_unprivileged_port_start").write_text(str(max(CAPTURE_PORT, TCP_PORT) + 1))
     ipv6 = (_NET / "ipv6").exists()
     if ipv6:
         (_NET / "ipv6/conf/all/disable_ipv6").write_text(

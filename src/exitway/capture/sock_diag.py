@@ -12,6 +12,8 @@ import socket
 import struct
 from collections.abc import Iterator
 
+from exitway.names.address import endpoint
+
 _NETLINK_SOCK_DIAG = 4
 _BY_FAMILY, _DESTROY = 20, 21
 _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_DUMP = 1, 4, 0x300
@@ -103,8 +105,7 @@ def _ask(netlink: socket.socket, kind: int, flags: int, body: bytes) -> Iterator
 
 def _ends(local: str, remote: str) -> tuple[int, bytes]:
     """The family, and ports and addresses as in ``struct inet_diag_sockid``."""
-    split = [end.rpartition(":") for end in (local, remote)]
-    ends = [(_plain(ipaddress.ip_address(host.strip("[]"))), int(port)) for host, _, port in split]
+    ends = [(_plain(ipaddress.ip_address(address)), port) for address, port in map(endpoint, (local, remote))]
     family = socket.AF_INET if ends[1][0].version == 4 else socket.AF_INET6
     ports = struct.pack(">HH", *(port for _, port in ends))
     return family, ports + b"".join(address.packed.ljust(16, b"\0") for address, _ in ends)

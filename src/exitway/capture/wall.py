@@ -6,11 +6,11 @@ are those of all workloads of the machine together: which workload has which is 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import collapse_addresses
 
+from exitway.capture.table import digest, removal
 from exitway.names.guard import ALWAYS, NEVER, PRIVATE, Excepted
 
 
@@ -23,27 +23,19 @@ class Wall:
     @property
     def table(self) -> str:
         """The name of its nftables table."""
-        return f"exitway-wall-{self._digest.hex()}"
+        return f"exitway-wall-{digest(self.owner)}"
 
     @property
     def mark(self) -> int:
         """The mark of what Envoy sends to names (``SO_MARK``)."""
-        return 0x45570000 | int.from_bytes(self._digest[:2])
-
-    @property
-    def _digest(self) -> bytes:
-        return hashlib.blake2b(self.owner.encode(), digest_size=4).digest()
-
-    def removal(self) -> str:
-        """Takes it away, if it is there."""
-        return f"table inet {self.table}\ndelete table inet {self.table}\n"
+        return 0x45570000 | int(digest(self.owner)[:4], 16)
 
     def ruleset(self, exceptions: Iterable[Excepted], *, audit: bool = False) -> str:
         """Replaces it, in one transaction. ``audit``: a workload is let through to all but the addresses that no audit leads to."""
         guarded = (*(ALWAYS if audit else PRIVATE), *NEVER)
         excepted = list(exceptions)
         return f"""\
-{self.removal()}table inet {self.table} {{
+{removal(self.table)}table inet {self.table} {{
 	set excepted4 {{ type ipv4_addr . inet_service; flags interval;{_elements(excepted, 4)} }}
 	set excepted6 {{ type ipv6_addr . inet_service; flags interval;{_elements(excepted, 6)} }}
 

@@ -58,14 +58,7 @@ def _known(ctx: click.Context, param: click.Parameter, values: Sequence[str]) ->
     callback=_known,
     help="Only this technique, such as A1. May be repeated.",
 )
-@click.option(
-    "-o",
-    "--output",
-    metavar="FORMAT",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="How to print: text, json.",
-)
+@options.report
 @options.server
 @click.pass_context
 def attack(ctx: click.Context, identities: list[str], output: str, server: Path | None) -> None:

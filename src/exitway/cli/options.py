@@ -58,3 +58,12 @@ output = click.option(
     shell_complete=complete.words(*FORMATS),
     help=f"How to print: {', '.join(FORMATS)}.",
 )
+report = click.option(
+    "-o",
+    "--output",
+    metavar="FORMAT",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to print: text, json.",
+)
+"""The output of what is no resource."""

@@ -96,14 +96,7 @@ def _move(settings: Settings) -> home.Home:
 
 
 @click.command()
-@click.option(
-    "-o",
-    "--output",
-    metavar="FORMAT",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="How to print: text, json.",
-)
+@options.report
 @options.server
 def status(output: str, server: Path | None) -> None:
     """Show the server, its proxy and its workloads."""

@@ -13,14 +13,11 @@ from exitway.envoy.api import Json
 from exitway.envoy.cluster import BY_ADDRESS, BY_NAME, NOWHERE, dns_cache
 from exitway.envoy.route import DECISION, DIALLED_PORT
 from exitway.envoy.wire import ADS, extension, header, socket_address, text, typed
-from exitway.names.address import Pinned
+from exitway.names.address import CAPTURE_PORT, TCP_PORT, Pinned
 from exitway.names.call import Reason
 from exitway.names.question import Kind, compose, label
 from exitway.names.workload import Workload
 from exitway.policy.policy import Policy
-
-CAPTURE_PORT, TCP_PORT = 1, 2
-"""Where the ruleset of a workload leads its TCP connections, on both loopback addresses of its namespace: what rules allow for TCP to the second."""
 
 _NETWORK = "envoy.extensions.filters.network."
 

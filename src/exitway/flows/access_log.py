@@ -11,6 +11,7 @@ from typing import Any
 from exitway.envoy import matcher
 from exitway.flows.flow import Flow
 from exitway.flows.live import Live, is_end, split
+from exitway.names.address import endpoint
 from exitway.names.call import Call, Decision, Reason, Sort, Verdict
 from exitway.names.guard import permitted
 from exitway.names.host import LOCAL_HOST, authority_name
@@ -55,7 +56,7 @@ class _Entry:
         call = self.call if self.fields["chain"] == matcher.NAMED else replace(self.call, asked=None)
         decided = decide(policy, call)
         if decided.allowed and self.fields["chain"] != matcher.TCP and (call.name or self.asked) != LOCAL_HOST:
-            address = ip_address(self.fields["z"]["to"].rpartition(":")[0].strip("[]"))
+            address = ip_address(endpoint(self.fields["z"]["to"])[0])
             if not permitted(address, self.call.port, ()) and not permitted(address, self.call.port, policy.exceptions):
                 return Decision(Verdict.DENY, Reason.ADDRESS, decided.because)
         return decided
@@ -136,10 +137,9 @@ class AccessLogReader:
             return None
         if observed is None:
             return None
-        address, _, port = fields["destination"].rpartition(":")
-        address = address.strip("[]")
+        address, port = endpoint(fields["destination"])
         asked = observed.name_of(address) or ""
-        return _Entry(fields, observed, _call(fields, address, int(port), asked), asked)
+        return _Entry(fields, observed, _call(fields, address, port, asked), asked)
 
     def _flow(self, line: bytes) -> Flow | None:
         entry = self._entry(line)

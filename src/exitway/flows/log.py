@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from exitway.flows.flow import Flow
@@ -11,6 +12,11 @@ LARGEST_LOG = 64 * 2**20
 """Bytes of a flow log before it is put aside as ``.1``, in the place of the one before."""
 
 _CHUNK = 4 * 2**20
+
+
+def now() -> str:
+    """The time of a flow that is seen now."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Tail:

@@ -21,3 +21,15 @@ LINK_IPV6 = "2001:2:0:f242::"
 
 Pinned = Mapping[str, tuple[str, str]]
 """Names of a workload that keep their synthetic addresses, IPv4 and IPv6, because rules are enforced by these."""
+
+CAPTURE_PORT, TCP_PORT = 1, 2
+"""Where the proxy listens in a workload's namespace, on both loopback addresses: the second for what rules allow for TCP, the first for all else.
+
+The only ports that a workload may not bind (``capture/seal.py``): one that took them while no proxy runs would keep the next one from listening.
+"""
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """Address and port of ``address:port`` or ``[address]:port``."""
+    address, _, port = text.rpartition(":")
+    return address.strip("[]"), int(port)

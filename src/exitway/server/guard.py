@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import shutil
-import subprocess
 import time
 from collections.abc import Mapping
 
+from exitway.capture.table import removal
+from exitway.capture.tools import feed
 from exitway.capture.wall import Wall
 from exitway.dns.resolution import LOOPBACK
 from exitway.names.call import Sort, Verdict
@@ -28,7 +28,7 @@ _log = logging.getLogger("exitway")
 
 
 class Guard:
-    """Holds from :meth:`start` to :meth:`stop`; a server that is killed leaves it in force.
+    """Holds from the first policies to :meth:`stop`; a server that is killed leaves it in force.
 
     ``loopback``: whether the machine's is where the proxy is. Where it is not, ``host.exitway.internal`` leads nowhere.
     """
@@ -86,7 +86,7 @@ class Guard:
 
     def stop(self) -> None:
         """Nothing is sent any more."""
-        _nft(self._wall.removal())
+        _nft(removal(self._wall.table))
 
 
 def _local_ports(policy: Policy) -> set[int]:
@@ -95,12 +95,9 @@ def _local_ports(policy: Policy) -> set[int]:
 
 
 def _nft(text: str) -> None:
-    nft = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin") or "nft"
     try:
-        subprocess.run([nft, "-f", "-"], input=text, text=True, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        said = getattr(error, "stderr", "") or str(error)
+        feed("nft", "-f", "-", text=text)
+    except OSError as error:
         hint = "the server needs nftables, and root or a user namespace of its own"
-        raise Problems(
-            [Problem("EXW0606", f"the kernel does not guard where names lead: {said.strip()}", hint)]
-        ) from None
+        message = f"the kernel does not guard where names lead: {error}"
+        raise Problems([Problem("EXW0606", message, hint)]) from None

@@ -15,6 +15,7 @@ from exitway.capture import forward
 from exitway.capture.link import INSIDE, MARK, MOST_LINKS, PREFIX, Link, rules
 from exitway.capture.netns import in_netns
 from exitway.capture.steering import Steering
+from exitway.capture.table import removal
 from exitway.capture.tools import ask, feed
 
 _log = logging.getLogger("exitway")
@@ -120,7 +121,7 @@ class Links:
             self._loaded = text
 
     def _clear(self) -> None:
-        feed("nft", "-f", "-", text=forward.removal(self._owner))
+        feed("nft", "-f", "-", text=removal(forward.table(self._owner)))
         self._loaded = ""
         tables = ask("nft", "list", "tables")
         for family, switch in _SWITCHES.items():

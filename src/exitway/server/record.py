@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from exitway.capture import sock_diag
@@ -13,7 +12,7 @@ from exitway.capture.nflog import Opened, Refused
 from exitway.flows.access_log import AccessLogReader, Observed
 from exitway.flows.flow import Flow
 from exitway.flows.live import outside
-from exitway.flows.log import FlowLog, Tail
+from exitway.flows.log import FlowLog, Tail, now
 from exitway.names.call import Call, Decision, Reason, Sort, Verdict
 from exitway.policy.decide import decide
 from exitway.policy.policy import Policy
@@ -71,8 +70,7 @@ class Recorder:
     def refused(self, member: Member, name: str | None, refused: Refused) -> None:
         """Write down what the kernel refused: whatever is not TCP."""
         decision = Decision(Verdict.DENY, Reason.NOT_CAPTURED)
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        flow = Flow(now, str(member.workload), name or "", refused.address, refused.port, refused.protocol, decision)
+        flow = Flow(now(), str(member.workload), name or "", refused.address, refused.port, refused.protocol, decision)
         self.tell([flow])
 
     def opened(self, member: Member, opened: Opened, *, refused: bool) -> None:
@@ -90,14 +88,13 @@ class Recorder:
         if observed is None:
             return
         call = _call(observed, address, port)
-        before, now = decide(observed.former or observed.policy, call), decide(observed.policy, call)
+        before, decided = decide(observed.former or observed.policy, call), decide(observed.policy, call)
         because = before.because if before.direct else None
-        self._direct(observed, call, Decision(Verdict.DENY, Reason.REVOKED, because, direct=True), now.reason)
+        self._direct(observed, call, Decision(Verdict.DENY, Reason.REVOKED, because, direct=True), decided.reason)
 
     def _direct(self, observed: Observed, call: Call, decision: Decision, detail: str = "") -> None:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         name = call.asked or ""
-        self.tell([Flow(now, observed.workload, name, call.address, call.port, "TCP", decision, detail)])
+        self.tell([Flow(now(), observed.workload, name, call.address, call.port, "TCP", decision, detail)])
 
     async def follow(self, admin_socket: Path, begun: Callable[[bytes], None]) -> None:
         """Write flows as they come, until cancelled; ``begun`` gets the line of all that runs, when it is first told of."""

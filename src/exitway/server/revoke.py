@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from datetime import UTC, datetime
 
 from exitway.capture import sock_diag
 from exitway.flows.access_log import AccessLogReader
 from exitway.flows.flow import Flow
 from exitway.flows.live import outside, split
+from exitway.flows.log import now
 
 _log = logging.getLogger("exitway")
 
@@ -77,9 +77,9 @@ class Revoker:
                 await asyncio.sleep(0)  # others want to be served, too
 
     def _cut(self, lines: Iterable[bytes]) -> Iterator[Flow]:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        moment = now()
         for line in lines:
-            flow = self._reader.revoked(line, now)
+            flow = self._reader.revoked(line, moment)
             if flow is not None and self._destroy(line):
                 self._reader.live.cut(split(line)[1])
                 yield flow

@@ -16,7 +16,7 @@ from exitway.capture.loading import loaded
 from exitway.capture.netns import in_netns
 from exitway.capture.steering import Lead, Steering, steering
 from exitway.capture.tools import feed
-from exitway.names.address import Pinned
+from exitway.names.address import Pinned, endpoint
 from exitway.names.guard import Excepted, permitted
 from exitway.policy.policy import Policy
 from exitway.server.links import Links
@@ -221,7 +221,6 @@ def _end(before: Steering, after: Steering, ended: set[tuple[str, int]]) -> None
     if not before.goes_direct:
         return
     for local, remote in sock_diag.connections():
-        host, _, number = remote.rpartition(":")
-        address, port = host.strip("[]"), int(number)
+        address, port = endpoint(remote)
         if before.leads(address, port) and not after.leads(address, port) and sock_diag.destroy(local, remote):
             ended.add((address, port))

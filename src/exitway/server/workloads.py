@@ -19,7 +19,7 @@ from exitway.api.authorities import authority_faults
 from exitway.api.status import Cause, Refusal, invalid
 from exitway.capture.netns import in_netns, pin, unpin
 from exitway.capture.nflog import Opened, RefusalLog, Refused
-from exitway.envoy.listener import CAPTURE_PORT, TCP_PORT
+from exitway.names.address import CAPTURE_PORT, TCP_PORT
 from exitway.processes import Process
 from exitway.resources.problem import Problem
 from exitway.server.names import Names
