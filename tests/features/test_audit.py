@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from tests.features.conftest import EXAMPLES
+from tests.features.test_direct import create, direct, proxied, tries
 
 pytestmark = pytest.mark.lab
 
@@ -46,6 +47,15 @@ def test_everything_is_let_through_and_recorded_with_its_verdict(server, outside
 def test_what_is_let_through_arrives_as_it_was_said(server, outside, port, host):
     server("run", "--audit", "--", "curl", "-s", f"http://a.lab.test:{port}/")
     assert [fact["host"] for fact in outside.requests()] == [host]
+
+
+def test_what_is_direct_goes_past_the_proxy_under_audit_as_well(server, outside):
+    create(server, direct("network", cidrs=["198.18.5.0/24"]), direct("name", hosts=["a.lab.test"]))
+    assert set(tries(server, "198.18.5.7:7", "a.lab.test:7", "198.18.9.9:7", options=["--audit"]).values()) == {"hello"}
+    assert "198.18.5.7:7" not in proxied(server)
+    assert "198.18.9.9:7" in proxied(server)
+    server.flow(verdict="allow", address="198.18.5.7", direct=True)
+    assert server.flow(verdict="deny", address="198.18.9.9")["audit"] is True
 
 
 def test_a_namespace_can_be_under_audit_and_it_is_loud(exitway, monkeypatch):

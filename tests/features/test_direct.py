@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -243,6 +244,25 @@ def test_what_loses_its_permission_is_cut_within_a_second_and_nothing_else(serve
         assert all(
             f"{bytes(map(int, one.split(':')[0].split('.')))[::-1].hex().upper()}:0007 01" in table for one in kept
         )
+
+
+@pytest.mark.parametrize("end", ["DENY", "expires"])
+def test_it_ends_with_a_deny_and_with_the_hour_as_well(server, end):
+    networks, name = direct("network", cidrs=["198.18.5.0/24"]), direct("name", hosts=["a.lab.test"])
+    ends = time.time() + 4
+    if end == "expires":
+        for rule in (networks, name):
+            rule["spec"]["expires"] = datetime.fromtimestamp(ends, UTC).isoformat()
+    create(server, networks, name)
+    with holding(server, "busy", "198.18.5.7:7", "a.lab.test:7") as line:
+        if end == "DENY":
+            ends = time.time()
+            create(server, direct("no", cidrs=["198.18.5.7/32"], action="DENY", is_direct=False))
+            create(server, direct("none", hosts=["a.lab.test"], action="DENY", is_direct=False))
+        cuts = [line() for _ in range(2)]
+        assert {(word, what) for word, what, _ in cuts} == {("cut", "198.18.5.7:7"), ("cut", "a.lab.test:7")}
+        assert all(0 <= float(when) - ends < 2 for _, _, when in cuts)  # two commands are a part of it
+    server.flow(verdict="deny", reason="revoked", port=7, rule="egress-rule/default/network")
 
 
 def test_a_killed_server_leaves_it_as_it_was_and_the_next_one_takes_it_over(server):

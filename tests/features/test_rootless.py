@@ -15,9 +15,11 @@ from urllib.request import urlopen
 
 import pytest
 
+from exitway.lab.lab import Lab
 from tests.capture.test_job import Terminal
 from tests.features.conftest import EXAMPLES, eventually
 from tests.features.ordinary import USER, Ordinary, ordinary_user
+from tests.features.test_direct import create, direct, holding, tries
 
 pytestmark = pytest.mark.lab
 
@@ -285,6 +287,31 @@ def test_what_runs_while_the_server_is_stopped_reaches_nothing_and_the_next_one_
         server("up")
         eventually(lambda: ask(program) == "200")
         program.stdin.close()
+
+
+def test_what_goes_past_the_proxy_and_what_is_cut_need_no_root_either(server, outside):
+    create(
+        server,
+        direct("network", cidrs=["198.18.5.0/24"]),
+        direct("name", hosts=["a.lab.test"]),
+        direct("proxied", cidrs=["198.18.8.0/24"], is_direct=False),
+    )
+    tried = ["198.18.5.7:7", "a.lab.test:7", "198.18.8.7:7"]
+    assert tries(server, *tried, "198.18.9.9:7", "198.18.5.7:25") == {
+        **dict.fromkeys(tried, "hello"),
+        "198.18.9.9:7": "closed",
+        "198.18.5.7:25": "closed",
+    }
+    assert {(fact["address"], fact["port"]) for fact in outside.connections()} == {
+        ("198.18.5.7", 7), ("198.18.8.7", 7), (Lab.address("a.lab.test"), 7),
+    }  # fmt: skip
+    with holding(server, "busy", *tried) as line:
+        for rule, what in zip(("network", "name", "proxied"), tried, strict=True):
+            began = time.time()
+            server("delete", "egressrules.exitway.dev", rule)
+            word, cut, when = line()
+            assert (word, cut) == ("cut", what)
+            assert float(when) - began < 1.5  # the command itself takes a part of it
 
 
 def test_pasta_killed_comes_back(server, outside):

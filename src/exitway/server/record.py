@@ -82,9 +82,9 @@ class Recorder:
         decision = decide(observed.policy, call)
         self._direct(observed, call, Decision(Verdict.DENY, Reason.ADDRESS, decision.because) if refused else decision)
 
-    def cut(self, member: Member, address: str, port: int) -> None:
-        """Write down that connections past the proxy were ended, because nothing allows them there any more."""
-        observed = self._observed.get(member.id)
+    def cut(self, identity: str, address: str, port: int) -> None:
+        """Write down that connections of a workload past the proxy were ended, because nothing allows them any more; it may have ended with them."""
+        observed = self._observed.get(identity)
         if observed is None:
             return
         call = _call(observed, address, port)

@@ -103,7 +103,7 @@ class Server:
             seen=self._seen,
         )
         self._links = Links(str(settings.runtime_dir))
-        self.steerer = Steerer(self._names, self._links, self._cut)
+        self.steerer = Steerer(self._names, self._links, self._recorder.cut)
         self._publishing = asyncio.Lock()
         self._compiled: object = None
         self._published: dict[str, Pinned] | None = None
@@ -173,11 +173,6 @@ class Server:
             return
         nowhere = self.steerer.leads_nowhere(member.id, packet.address, packet.port)
         self._recorder.opened(member, packet, refused=nowhere)
-
-    def _cut(self, identity: str, address: str, port: int) -> None:
-        running = self.workloads.running.get(identity)
-        if running is not None:
-            self._recorder.cut(running.member, address, port)
 
     async def programmed(self, revision: int) -> list[str]:
         """Publish the store's state, wait for the proxy; one sentence for each that has not acknowledged it."""
