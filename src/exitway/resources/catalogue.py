@@ -14,6 +14,7 @@ AREAS = {
     "10": "The lab and the demo",
     "11": "Sealing a command",
     "13": "Attacking it",
+    "14": "The cluster, as its clients see it",
 }
 """The first two digits of a code."""
 
@@ -113,4 +114,8 @@ CATALOGUE = {
     "EXW1104": "the working directory is gone",
     "EXW1105": "an ordinary user's proxy has no way out",
     "EXW1301": "an attack would prove nothing",
+    "EXW1401": "the kubeconfig cannot be used",
+    "EXW1402": "the API server does not answer",
+    "EXW1403": "the API server refuses",
+    "EXW1404": "the cluster does not know the kind",
 }
