@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from exitway.envoy.api import Json
 from exitway.envoy.cluster import clusters
-from exitway.envoy.wire import ADS, extension, typed
+from exitway.envoy.control import ads_config, on_this_machine
+from exitway.envoy.wire import ADS, extension
 
 NODE = "exitway"
 
@@ -35,24 +36,15 @@ def bootstrap(machine: Machine) -> Json:
         "node": {"id": NODE, "cluster": NODE},
         "admin": {"address": {"pipe": {"path": machine.admin_socket, "mode": 0o600}}},
         "dynamic_resources": {
-            "ads_config": {
-                "api_type": "DELTA_GRPC",
-                "transport_api_version": "V3",
-                "set_node_on_first_message_only": True,  # or each ACK carries Envoy's list of extensions, 61 kB
-                "grpc_services": [
-                    {
-                        "envoy_grpc": {
-                            "cluster_name": "xds",
-                            "retry_policy": {"retry_back_off": {"base_interval": "0.05s", "max_interval": "1s"}},
-                        }
-                    }
-                ],
-            },
+            "ads_config": ads_config(),
             "lds_config": ADS,
             "cds_config": ADS,
         },
         "static_resources": {
-            "clusters": [_xds(machine.xds_socket), *clusters(machine.resolver, machine.authorities, machine.mark)]
+            "clusters": [
+                on_this_machine(machine.xds_socket),
+                *clusters(machine.resolver, machine.authorities, machine.mark),
+            ]
         },
         # Envoy's own limit, of 100 instructions, is for expressions that strangers write; RE2's time is linear in any case
         "layered_runtime": {
@@ -72,23 +64,3 @@ def _arriving(connections: int) -> Json:
         "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
         max_active_downstream_connections=connections,
     )
-
-
-def _xds(path: str) -> Json:
-    return {
-        "name": "xds",
-        "type": "STATIC",
-        "connect_timeout": "1s",
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
-                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                explicit_http_config={
-                    "http2_protocol_options": {"connection_keepalive": {"interval": "30s", "timeout": "5s"}}
-                },
-            )
-        },
-        "load_assignment": {
-            "cluster_name": "xds",
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": path}}}}]}],
-        },
-    }

@@ -100,7 +100,7 @@ def _forward_proxy(name: str, resolver: str, mark: int, protocol: Json) -> Json:
         "name": name,
         "lb_policy": "CLUSTER_PROVIDED",
         "connect_timeout": "5s",
-        "upstream_bind_config": {"socket_options": [_SO_MARK | {"int_value": mark}]},
+        **marked(mark),
         "circuit_breakers": _UNBROKEN,
         "cluster_type": extension(
             "envoy.clusters.dynamic_forward_proxy",
@@ -116,6 +116,11 @@ def _forward_proxy(name: str, resolver: str, mark: int, protocol: Json) -> Json:
             )
         },
     }
+
+
+def marked(mark: int) -> Json:
+    """The part of a cluster that has the kernel see a mark on every packet."""
+    return {"upstream_bind_config": {"socket_options": [_SO_MARK | {"int_value": mark}]}}
 
 
 _SO_MARK = {"description": "guarded by the kernel", "level": 1, "name": 36, "state": "STATE_PREBIND"}
