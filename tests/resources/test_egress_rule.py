@@ -181,6 +181,10 @@ def test_what_is_not_a_network_is_refused(cidr, code, hint):
         (to("a.example", "0/HTTP"), [("EXW0103", "spec.to[0].ports[0].number", "port 0 is out of range")]),
         (to("a.example", "65536/HTTP"), [("EXW0103", "spec.to[0].ports[0].number", "port 65536 is out of range")]),
         (to("a.example", "80/HTTP", "80/TLS"), [("EXW0108", "spec.to[0].ports[1].number", "port 80 is given twice")]),
+        (
+            to("a.example", *(f"{number}/HTTP" for number in range(1, 102))),
+            [("EXW0326", "spec.to[0].ports", "spec.to[0].ports has 101 entries")],
+        ),
         (to("a.example", "80/UDP"), [("EXW0109", "spec.to[0].ports[0].protocol", 'unknown protocol "UDP"')]),
         (to("a.example", "80/http"), [("EXW0109", "spec.to[0].ports[0].protocol", 'unknown protocol "http"')]),
         (

@@ -75,7 +75,7 @@ def test_the_fields_that_a_server_sets_are_accepted_and_the_status_is_ignored(wi
         ({"name": "a" * 63, "namespace": "a" * 64}, [("EXW0106", "metadata.namespace")]),
         ({"name": ".".join(["a" * 63] * 4), "namespace": "a"}, [("EXW0106", "metadata.name")]),
         ({"name": False, "namespace": "a"}, [("EXW0104", "metadata.name")]),
-        ({"name": "a", "namespace": "a", "generateName": "b"}, [("EXW0101", "metadata.generateName")]),
+        ({"name": "a", "namespace": "a", "clusterName": "b"}, [("EXW0101", "metadata.clusterName")]),
         (
             {"name": "a", "namespace": "a", "labels": {"/a": "b", "a/b/c": "d", "e": "-"}},
             [

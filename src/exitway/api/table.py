@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from exitway.resources.brief import age, few
+from exitway.resources.brief import age, destinations, few, ports
 from exitway.resources.resource import Json, Resource
 
 _ALWAYS, _WIDE = 0, 1
@@ -38,15 +38,13 @@ def table(resources: Sequence[Resource], revision: int, now: datetime, include: 
 
 
 def _cells(resource: Resource, now: datetime) -> list[Any]:
-    targets = [target for intent in resource.intents for target in intent.to]
-    hosts = [str(host) for target in targets for host in (*target.hosts, *target.cidrs)]
-    ports = [str(port) for port in sorted({port for target in targets for port in target.ports})]
+    to, on = destinations(resource), ports(resource)
     labels = [f"{name}={value}" for intent in resource.intents for name, value in intent.selector.match_labels]
     expires = [
         intent.expires.astimezone(UTC).isoformat(timespec="seconds") for intent in resource.intents if intent.expires
     ]
     actions = sorted({str(intent.action) for intent in resource.intents})
-    to, on, *wide = (few(cell) or "<none>" for cell in (hosts, ports, actions, labels, expires))
+    wide = [few(cell) or "<none>" for cell in (actions, labels, expires)]
     return [resource.key.name, to, on, age(resource.metadata["creationTimestamp"], now), *wide]
 
 

@@ -11,7 +11,7 @@ from exitway.names.host import LOCAL_HOST, Host
 from exitway.names.workload import SYSTEM_NAMESPACE, Workload
 from exitway.policy.direct import compile_direct
 from exitway.policy.policy import Policy
-from exitway.resources.intent import Intent, Network, Permission, Permissions
+from exitway.resources.intent import Action, Intent, Network, Permission, Permissions
 
 
 def compile_policy(
@@ -29,6 +29,8 @@ def compile_policy(
     in_force = [
         intent for intent in intents if concerns(intent, workload) and (intent.expires is None or intent.expires > now)
     ]
+    if any(intent.action is Action.DENY and not intent.to for intent in in_force):
+        in_force = []  # a DENY that names nothing denies everything (resources/unreadable.py)
     hosts: dict[Host, Permissions] = {}
     networks: dict[Network, Permissions] = {}
     for intent in in_force:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from exitway.resources.resource import Resource
+
 _SHOWN = 3
 
 
@@ -22,3 +24,15 @@ def few(values: Iterable[str]) -> str:
     different = list(dict.fromkeys(values))
     more = f",... ({len(different) - _SHOWN} more)" if len(different) > _SHOWN else ""
     return ",".join(different[:_SHOWN]) + more
+
+
+def destinations(resource: Resource) -> str:
+    """The first few names and address ranges that the rule is about."""
+    targets = (target for intent in resource.intents for target in intent.to)
+    return few(str(host) for target in targets for host in (*target.hosts, *target.cidrs))
+
+
+def ports(resource: Resource) -> str:
+    """The first few ports, each with its protocol."""
+    targets = (target for intent in resource.intents for target in intent.to)
+    return few(str(port) for port in sorted({port for target in targets for port in target.ports}))

@@ -67,6 +67,7 @@ CATALOGUE = {
     "EXW0323": "certificate authorities where TLS is not originated",
     "EXW0324": "a file's path that is not absolute",
     "EXW0325": "certificate authorities cannot be read",
+    "EXW0326": "a list is too long",
     "EXW0401": "two rules for one destination",
     "EXW0402": "two protocols on one port",
     "EXW0403": "two certificate authorities for one destination and port",

@@ -20,63 +20,104 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_network
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from exitway.names.host import LOCAL_HOST, Host
 from exitway.names.key import Key
 from exitway.names.port import Port, Protocol
+from exitway.names.request import UPPER_CASE
 from exitway.names.workload import Selector
 from exitway.resources.destination import cidr_fault, host_fault
 from exitway.resources.form import Form, did_you_mean, mapping, mappings, strings
 from exitway.resources.intent import Action, Intent, Target
 from exitway.resources.metadata import Object, label_faults, read_object
 from exitway.resources.problem import Problem, quoted
-from exitway.resources.request import request_faults
+from exitway.resources.request import LONGEST_PATH, request_faults
 from exitway.resources.resource import Resource
+from exitway.resources.schema import agreeing, keyed, said
 
 API_VERSION = "exitway.dev/v1"
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
 _PROTOCOLS = tuple(map(str, Protocol))
+MAX_DESTINATIONS = 500
+MAX_PORTS = 100
 _HTTPS = "TLS is what programs speak themselves; for plain HTTP that is sent on over TLS, HTTP and originateTLS: true"
 
 
+_LABEL = "[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?"
+_Host = Annotated[str, said(maxLength=255, pattern=rf"^(\*\.)?{_LABEL}(\.{_LABEL})*$")]
+_Cidr = Annotated[str, said(maxLength=64, pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
+_Method = Annotated[str, said(pattern=f"^{UPPER_CASE}$")]
+_Path = Annotated[str, said(maxLength=LONGEST_PATH, pattern=r"^/[^?*]*\*?$")]
+
+
 class _Port(Form):
-    number: int
-    protocol: str
+    number: Annotated[int, said("The port that programs dial.", minimum=1, maximum=65535)]
+    protocol: Annotated[str, said("What they speak there; for cidrs only TCP.", enum=_PROTOCOLS)]
 
 
 class _To(Form):
-    ports: tuple[_Port, ...]
-    hosts: tuple[str, ...] = ()
-    cidrs: tuple[str, ...] = ()
-    originateTLS: bool = False  # noqa: N815 - wire name
-    caFile: str = ""  # noqa: N815 - wire name
-    direct: bool = False
-    methods: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
+    model_config = agreeing(
+        {
+            "(has(self.hosts) && size(self.hosts) > 0) != (has(self.cidrs) && size(self.cidrs) > 0)": "must have either hosts or cidrs",
+            "!has(self.cidrs) || size(self.cidrs) == 0 || self.ports.all(port, port.protocol == 'TCP')": "cidrs can only be allowed for TCP",
+            "!has(self.originateTLS) || !self.originateTLS || self.ports.all(port, port.protocol in ['HTTP', 'HTTP2', 'GRPC'])": (
+                "originateTLS needs HTTP, HTTP2 or GRPC"
+            ),
+            "!(has(self.methods) || has(self.paths)) || self.ports.all(port, port.protocol in ['HTTP', 'HTTP2', 'GRPC'])": (
+                "methods and paths need HTTP, HTTP2 or GRPC"
+            ),
+            "!has(self.caFile) || (has(self.originateTLS) && self.originateTLS)": "caFile means nothing without originateTLS: true",
+            "!has(self.direct) || !self.direct || !(has(self.methods) || has(self.paths) || (has(self.originateTLS) && self.originateTLS))": (
+                "what is direct does not come to the proxy: no originateTLS, methods or paths"
+            ),
+        }
+    )
+    ports: Annotated[
+        tuple[_Port, ...], said("The ports, each once.", minItems=1, maxItems=MAX_PORTS, **keyed("number"))
+    ]
+    hosts: Annotated[tuple[_Host, ...], said('Names: exact ones, or "*." and what all of them end in.')] = ()
+    cidrs: Annotated[tuple[_Cidr, ...], said("Blocks of addresses, IPv4 or IPv6.")] = ()
+    originateTLS: Annotated[bool, said("Programs speak plain HTTP, the proxy verified TLS beyond it.")] = False  # noqa: N815 - wire name
+    caFile: Annotated[str, said("Who vouches for the servers; absent: who the system trusts.", pattern="^/")] = ""  # noqa: N815 - wire name
+    direct: Annotated[bool, said("Through the kernel, past the proxy.")] = False
+    methods: Annotated[tuple[_Method, ...], said("Absent: all.", minItems=1)] = ()
+    paths: Annotated[tuple[_Path, ...], said('Exact, or a prefix that ends in "*". Absent: all.', minItems=1)] = ()
 
 
 class _WorkloadSelector(Form):
-    matchLabels: dict[str, str] = Field(default_factory=dict)  # noqa: N815 - wire name
+    """Whom the rule holds for. Absent: every workload of the namespace."""
+
+    matchLabels: Annotated[dict[str, str], said("Labels that the workloads have.")] = Field(default_factory=dict)  # noqa: N815 - wire name
 
 
-class _Spec(Form):
-    to: tuple[_To, ...]
+class Spec(Form):
+    """What the rule allows or denies, and to whom."""
+
+    model_config = agreeing(
+        {
+            f"!has(self.action) || self.action != 'DENY' || !self.to.exists(to, has(to.{name}) && to.{name})": (
+                f"{name} means nothing where nothing is let out"
+            )
+            for name in ("originateTLS", "direct")
+        }
+    )
+    to: Annotated[tuple[_To, ...], said("What the rule is about.", minItems=1, maxItems=MAX_DESTINATIONS)]
     workloadSelector: _WorkloadSelector = _WorkloadSelector()  # noqa: N815 - wire name
-    action: Literal["ALLOW", "DENY"] = "ALLOW"
-    expires: str = ""
+    action: Annotated[Literal["ALLOW", "DENY"], said("DENY wins over any ALLOW. Absent: ALLOW.")] = "ALLOW"
+    expires: Annotated[str, said("After that the rule is as if absent (RFC 3339).", format="date-time")] = ""
 
 
 class _EgressRule(Object):
-    spec: _Spec
+    spec: Spec
 
 
 def read(wire: Mapping[str, Any]) -> Resource:
     """The resource. Raises :class:`~exitway.resources.problem.Problems`, with all of them."""
     form = read_object(_EgressRule, wire, _faults(mapping(wire.get("spec"))))
-    key = Key("egress-rule", form.metadata.namespace, form.metadata.name, "exitway.dev")
+    key = key_of(form.metadata.namespace, form.metadata.name)
     intent = Intent(
         key,
         tuple(map(_target, form.spec.to)),
@@ -85,6 +126,11 @@ def read(wire: Mapping[str, Any]) -> Resource:
         _time(form.spec.expires) if form.spec.expires else None,
     )
     return Resource(key, API_VERSION, form.kind, {name: wire[name] for name in wire if name != "status"}, (intent,))
+
+
+def key_of(namespace: str, name: str) -> Key:
+    """The key of a rule of this kind."""
+    return Key("egress-rule", namespace, name, "exitway.dev")
 
 
 def _target(to: _To) -> Target:
@@ -112,8 +158,14 @@ def _faults(spec: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("EXW0310", f"{quoted(expires)} is not a time", hint, "spec.expires")
     if spec.get("to") == []:
         yield Problem("EXW0302", "spec.to must name a destination", field="spec.to")
+    yield from _length_faults(spec.get("to"), MAX_DESTINATIONS, "spec.to")
     for index, to in mappings(spec.get("to")):
         yield from _to_faults(to, f"spec.to[{index}]", spec.get("action"))
+
+
+def _length_faults(items: Any, most: int, field: str) -> Iterator[Problem]:
+    if isinstance(items, list) and len(items) > most:
+        yield Problem("EXW0326", f"{field} has {len(items)} entries", f"at most {most}; use several rules", field)
 
 
 def _to_faults(to: Mapping[str, Any], field: str, action: Any) -> Iterator[Problem]:
@@ -165,6 +217,7 @@ def _direct_faults(to: Mapping[str, Any], field: str, action: Any) -> Iterator[P
 def _port_faults(to: Mapping[str, Any], field: str) -> Iterator[Problem]:
     if to.get("ports") == []:
         yield Problem("EXW0302", f"{field}.ports must name a port", field=f"{field}.ports")
+    yield from _length_faults(to.get("ports"), MAX_PORTS, f"{field}.ports")
     seen: set[int] = set()
     for index, port in mappings(to.get("ports")):
         at, number, protocol = f"{field}.ports[{index}]", port.get("number"), port.get("protocol")

@@ -12,17 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
+from typing import Annotated, Any
 
 from exitway.names.host import Host
 from exitway.names.key import Key
 from exitway.names.port import Port, Protocol
 from exitway.resources.form import Form, mapping, mappings
 from exitway.resources.intent import Intent, Target
-from exitway.resources.istio_service import is_cidr, service_fault
+from exitway.resources.istio_service import SERVICE, is_cidr, service_fault
 from exitway.resources.metadata import Object, read_object
 from exitway.resources.problem import Problem
 from exitway.resources.resource import Resource
+from exitway.resources.schema import agreeing, keyed, said
 
 API_VERSION = "config.istio.io/v1alpha2"
 _HTTP = ("GRPC", "HTTP", "HTTP2", "HTTPS")
@@ -31,8 +32,14 @@ _CLASSES = {**{name.lower(): "HTTP" for name in _HTTP}, **{name.lower(): name fo
 
 
 class _Destination(Form):
+    model_config = agreeing({}, required=("service",))
+    service: Annotated[
+        str,
+        said(
+            'A name, "*" and the end of a name, an IPv4 address, or an IPv4 CIDR block.', maxLength=257, pattern=SERVICE
+        ),
+    ] = ""
     # The other fields of Istio's message: known, so that their faults have Istio's texts.
-    service: str = ""
     name: Any = None
     namespace: Any = None
     domain: Any = None
@@ -40,18 +47,36 @@ class _Destination(Form):
 
 
 class _Port(Form):
-    port: int = 0
-    protocol: str = ""
+    model_config = agreeing({}, required=("port", "protocol"))
+    port: Annotated[int, said("The port that programs dial.", minimum=1, maximum=65535)] = 0
+    protocol: Annotated[
+        str,
+        said(
+            "http, http2, grpc, https, tcp or mongo, in any case.", maxLength=5, pattern=f"^(?i)({'|'.join(_CLASSES)})$"
+        ),
+    ] = ""
 
 
-class _Spec(Form):
-    destination: _Destination | None = None
-    ports: tuple[_Port, ...] | None = None
-    use_egress_proxy: bool = False
+class Spec(Form):
+    """Where the workloads of the namespace may go."""
+
+    model_config = agreeing(
+        {
+            "!self.destination.service.contains('/') || self.ports.all(port, port.protocol.lowerAscii() in ['tcp', 'mongo'])": (
+                "only the protocols mongo and tcp can be defined for a CIDR block"
+            )
+        },
+        required=("destination", "ports"),
+    )
+    destination: Annotated[_Destination | None, said("Where programs may go.")] = None
+    ports: Annotated[
+        tuple[_Port, ...] | None, said("The ports, each once.", minItems=1, maxItems=65535, **keyed("port"))
+    ] = None
+    use_egress_proxy: Annotated[bool, said("Not implemented, as in Istio.", enum=[False])] = False
 
 
 class _EgressRule(Object):
-    spec: _Spec
+    spec: Spec
 
 
 def read(wire: Mapping[str, Any]) -> Resource:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from exitway.resources import egress_rule, istio_egress_rule
-from exitway.resources.form import closest
-from exitway.resources.kind_names import KIND_NAMES
+from exitway.resources.form import Form, closest
+from exitway.resources.kind_names import KIND_NAMES, KindName
 from exitway.resources.problem import Problem, Problems, quoted
 from exitway.resources.resource import Resource
 from exitway.resources.scalar import described
@@ -16,6 +16,16 @@ _READERS: dict[tuple[str, str], Callable[[Mapping[str, Any]], Resource]] = {
     (istio_egress_rule.API_VERSION, "EgressRule"): istio_egress_rule.read,
     (egress_rule.API_VERSION, "EgressRule"): egress_rule.read,
 }
+
+_SPECS: dict[tuple[str, str], type[Form]] = {
+    (istio_egress_rule.API_VERSION, "EgressRule"): istio_egress_rule.Spec,
+    (egress_rule.API_VERSION, "EgressRule"): egress_rule.Spec,
+}
+
+
+def spec_of(kind: KindName) -> type[Form]:
+    """The form of what stands under ``spec``."""
+    return _SPECS[kind.api_version, kind.kind]
 
 
 def read(wire: Mapping[str, Any]) -> Resource:

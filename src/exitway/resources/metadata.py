@@ -14,7 +14,7 @@ _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?\Z")
 
 
 class Metadata(Form):
-    """What may stand there. The last six are set by servers, and read only so that what one gave out can be given back."""
+    """What may stand there. From ``uid`` on it is for servers, and read only so that what one gave out can be given back."""
 
     name: str
     namespace: str
@@ -26,6 +26,11 @@ class Metadata(Form):
     creationTimestamp: str | None = None  # noqa: N815 - wire name
     managedFields: Any = None  # noqa: N815 - wire name
     selfLink: str | None = None  # noqa: N815 - wire name
+    generateName: Any = None  # noqa: N815 - wire name
+    ownerReferences: Any = None  # noqa: N815 - wire name
+    finalizers: Any = None
+    deletionTimestamp: Any = None  # noqa: N815 - wire name
+    deletionGracePeriodSeconds: Any = None  # noqa: N815 - wire name
 
 
 class Object(Form):

@@ -10,7 +10,7 @@ from exitway.names.request import is_plain, is_upper_case
 from exitway.resources.form import mappings, strings
 from exitway.resources.problem import Problem, quoted
 
-_LONGEST_PATH = 2000
+LONGEST_PATH = 2000
 
 
 def request_faults(to: Mapping[str, Any], field: str) -> Iterator[Problem]:
@@ -44,8 +44,8 @@ def _path_hint(path: str) -> str:
         return 'a "*" can only be the end, as in "/v1/*"'
     if not stem.startswith("/"):
         return 'it begins with "/", and is exact or a prefix that ends in "*", as in "/v1/*"'
-    if len(path) > _LONGEST_PATH:
-        return f"at most {_LONGEST_PATH} characters"
+    if len(path) > LONGEST_PATH:
+        return f"at most {LONGEST_PATH} characters"
     # a prefix may end within a segment, but not within a character, nor be one that a plain path never has
     if not is_plain(f"{stem}x" if path.endswith("*") else stem) or "%2A" in path:
         return 'as in a URL, in its plain form: no "//", "/./", "/../", ";", and percent-encoded (upper case) only what must be'
