@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -102,6 +102,13 @@ class Intent:
             )
             for target in self.to
         )
+
+    @cached_property
+    def proxied(self) -> Intent:
+        """The same where nothing can go past the proxy: what is direct is let out like all else."""
+        if not any(target.direct for target in self.to):
+            return self
+        return replace(self, to=tuple(replace(target, direct=False) for target in self.to))
 
     def _permission(self, target: Target, port: Port) -> Permission:
         verdict = Verdict.ALLOW if self.action is Action.ALLOW else Verdict.DENY

@@ -91,6 +91,9 @@ class Names:
             for identity in self._pinned:
                 self._repin(identity)
             self.leads.again()
+            for identity in self._served - self._given.keys():  # of a server before us, and gone since
+                self._served.discard(identity)
+                self._send({"remove": identity})
             for message in (*self._limits.values(), *self._lost.values()):
                 self._send(message)
             for identity in self._given.keys() - self._served:

@@ -83,12 +83,17 @@ class _Compiled:
 
 
 class Program:
-    """Builds snapshots, and remembers the last one's parts. ``policies``: what is to be in force, by workload id."""
+    """Builds snapshots, and remembers the last one's parts. ``policies``: what is to be in force, by workload id.
 
-    def __init__(self, proxy: Proxy) -> None:
+    ``direct``: whether anything may go past the proxy.
+    """
+
+    def __init__(self, proxy: Proxy, *, direct: bool = True) -> None:
         self._proxy = proxy
+        self._direct = direct
         self._verifiers = Verifiers(proxy)
         self._compiled: dict[str, _Compiled] = {}
+        self._built: dict[str, Member] = {}
         self._constant: dict[str, list[Resource]] = {}
         self._listeners: dict[str, dict[Resource, Resource]] = {}
         self._named: dict[str, Resource] = {}
@@ -104,6 +109,10 @@ class Program:
     def snapshot(self, pinned: Mapping[str, Pinned]) -> Snapshot:
         """Everything the proxy should have. ``pinned``: by workload id, the addresses of names that rules for TCP speak of."""
         members = self._members
+        for member in members:
+            if self._built.get(member.id, member) != member:  # its labels are others now
+                del self._constant[member.id], self._listeners[member.id]
+        self._built = {member.id: member for member in members}
         self._constant = {member.id: self._constant.get(member.id) or self._build(member) for member in members}
         self._named = {member.id: self._named[member.id] for member in members if member.id in self._named}
         self._listeners = {member.id: self._listening(member, pinned.get(member.id, {})) for member in members}
@@ -123,7 +132,9 @@ class Program:
         for member in members:
             name = member.policy_class
             if name not in compiled:
-                intents = registry.intents_for(member.workload.namespace) + member.intents
+                intents: Iterable[Intent] = registry.intents_for(member.workload.namespace) + member.intents
+                if not self._direct:
+                    intents = [intent.proxied for intent in intents]
                 policy = compile_policy(intents, member.workload, now, member.ranges, audit=member.audit)
                 compiled[name] = self._routes(name, policy, member.workload.namespace)
         return compiled

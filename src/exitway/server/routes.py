@@ -1,4 +1,4 @@
-"""Our own paths of the API: workloads come and go, and the server says how it is."""
+"""Our own paths of the API: workloads come and go, and an engine says how it is."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from exitway.api.body import read_object
 from exitway.api.status import Refusal
 
 if TYPE_CHECKING:
+    from exitway.server.engine import Engine
     from exitway.server.serve import Server
 
 
 def routes(server: Server) -> list[Route]:
-    """The routes, bound to a server."""
+    """All routes, bound to a server of one machine."""
 
     async def add(request: Request) -> Response:
         running = await server.workloads.add(await read_object(request))
@@ -36,28 +37,33 @@ def routes(server: Server) -> list[Route]:
         await server.workloads.remove(identity)
         return JSONResponse({})
 
-    async def status(_: Request) -> Response:
-        return JSONResponse(_status(server))
-
-    async def metrics(_: Request) -> Response:
-        return PlainTextResponse(_metrics(server))
-
     return [
         Route("/exitway/v1/workloads", add, methods=["POST"]),
         Route("/exitway/v1/workloads/{id}", remove, methods=["DELETE"]),
-        Route("/exitway/v1/status", status),
-        Route("/exitway/v1/metrics", metrics),
+        *reading_routes(server),
     ]
 
 
-def _status(server: Server) -> dict[str, object]:
+def reading_routes(engine: Engine) -> list[Route]:
+    """Those that change nothing."""
+
+    async def status(_: Request) -> Response:
+        return JSONResponse(_status(engine))
+
+    async def metrics(_: Request) -> Response:
+        return PlainTextResponse(_metrics(engine))
+
+    return [Route("/exitway/v1/status", status), Route("/exitway/v1/metrics", metrics)]
+
+
+def _status(server: Engine) -> dict[str, object]:
     envoy = server.supervisor.process
     return {
         "version": __version__,
         "pid": os.getpid(),
         "uptimeSeconds": int(time.time() - server.started),
-        "revision": server.store.revision,
-        "rules": len(server.store.registry),
+        "revision": server.rules.revision,
+        "rules": len(server.rules.registry),
         "flowLog": str(server.settings.flow_log),
         "problems": [problem for problem in (server.revoker.problem, server.guard.problem) if problem],
         "proxy": {
@@ -81,7 +87,7 @@ def _status(server: Server) -> dict[str, object]:
     }
 
 
-def _metrics(server: Server) -> str:
+def _metrics(server: Engine) -> str:
     """Prometheus text (https://prometheus.io/docs/instrumenting/exposition_formats/)."""
     audits = [one.member.audit for one in server.workloads.running.values()]
     lines = [

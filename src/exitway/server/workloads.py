@@ -10,39 +10,26 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from exitway.api.authorities import authority_faults
 from exitway.api.status import Cause, Refusal, invalid
-from exitway.capture.netns import in_netns, pin, unpin
+from exitway.capture.netns import pin, unpin
 from exitway.capture.nflog import Opened, RefusalLog, Refused
-from exitway.names.address import CAPTURE_PORT, TCP_PORT
 from exitway.processes import Process
 from exitway.resources.problem import Problem
 from exitway.server.names import Names
 from exitway.server.program import Member, Publication
 from exitway.server.request import ITSELF, Brought, read_request
+from exitway.server.running import Running, listening
 
 _log = logging.getLogger("exitway")
 
 READY_SECONDS = 10.0
-_LISTEN = "0A"
-"""TCP_LISTEN, as /proc/net/tcp writes it."""
 MOST_OF_A_NAME = 60
 """What of a workload's name goes into its id, and so into the names of files."""
-
-
-@dataclass
-class Running:
-    """A workload with what serves it inside its network namespace."""
-
-    member: Member
-    process: Process
-    refusals: RefusalLog | None = None
-    watch: asyncio.Task[None] | None = None
 
 
 class Workloads:
@@ -128,10 +115,7 @@ class Workloads:
         try:
             if running is not None:
                 self._names.remove(identity)
-                if running.watch is not None and running.watch is not asyncio.current_task():
-                    running.watch.cancel()
-                if running.refusals is not None:
-                    running.refusals.close()
+                running.close()
                 await self._changed()
         finally:
             self._forget(identity)
@@ -139,10 +123,7 @@ class Workloads:
     def close(self) -> None:
         """Stop serving; the records stay, so that the next server takes the living workloads in again."""
         for running in self.running.values():
-            if running.refusals is not None:
-                running.refusals.close()
-            if running.watch is not None:
-                running.watch.cancel()
+            running.close()
 
     def _member(self, brought: Brought, identity: str) -> Member:
         return Member(
@@ -178,7 +159,7 @@ class Workloads:
     async def _listening(self, member: Member) -> None:
         """Wait until the proxy accepts connections inside the namespace, and has the published ports."""
         until = time.monotonic() + READY_SECONDS
-        while not await asyncio.to_thread(in_netns, Path(member.netns), _accepts):
+        while not await asyncio.to_thread(listening, Path(member.netns)):
             if time.monotonic() > until:
                 message = "the proxy does not listen in the workload's namespace"
                 raise _refusal("EXW0702", message, "`exitway status` shows how it is")
@@ -191,21 +172,6 @@ class Workloads:
     def _forget(self, identity: str) -> None:
         (self._records / f"{identity}.json").unlink(missing_ok=True)
         unpin(self._netns / identity)
-
-
-def _accepts() -> bool:
-    """Whether both of the proxy's ports are listened on, over IPv4 and IPv6. Seen in the kernel's table: a connection would be recorded."""
-    return all(
-        {CAPTURE_PORT, TCP_PORT} <= set(_listening_ports(Path("/proc/thread-self/net") / table))
-        for table in ("tcp", "tcp6")
-    )
-
-
-def _listening_ports(table: Path) -> Iterator[int]:
-    for line in table.read_text().splitlines()[1:]:
-        _, local, _, state, *_ = line.split()
-        if state == _LISTEN:
-            yield int(local.rpartition(":")[2], 16)
 
 
 def _process(pid: int) -> Process:
