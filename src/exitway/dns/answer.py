@@ -24,7 +24,7 @@ import dns.rdatatype
 import dns.reversename
 import dns.rrset
 
-from exitway.dns.synthetic import Synthetic, SyntheticAddresses
+from exitway.dns.synthetic import Addresses, Synthetic
 from exitway.names.host import ends_in_number, is_label
 
 TTL_SECONDS = 60
@@ -33,7 +33,7 @@ _REVERSE = (dns.name.from_text("in-addr.arpa"), dns.name.from_text("ip6.arpa"))
 _PAYLOAD_BYTES = 1232
 
 
-def answer(query: bytes, addresses: SyntheticAddresses) -> bytes | None:
+def answer(query: bytes, addresses: Addresses) -> bytes | None:
     """The answer to one query, without the length that TCP puts before it. None: say nothing, it is not a query."""
     if len(query) < 12 or query[2] & 0x80:
         return None
@@ -48,7 +48,7 @@ def answer(query: bytes, addresses: SyntheticAddresses) -> bytes | None:
     return response.to_wire()
 
 
-def _fill(response: dns.message.Message, query: dns.message.Message, addresses: SyntheticAddresses) -> dns.rcode.Rcode:
+def _fill(response: dns.message.Message, query: dns.message.Message, addresses: Addresses) -> dns.rcode.Rcode:
     if query.opcode() != dns.opcode.QUERY:
         return dns.rcode.NOTIMP
     if query.edns > 0:
@@ -73,14 +73,14 @@ def _fill(response: dns.message.Message, query: dns.message.Message, addresses: 
     return dns.rcode.NOERROR
 
 
-def _addresses(name: str, addresses: SyntheticAddresses) -> Synthetic | None:
+def _addresses(name: str, addresses: Addresses) -> Synthetic | None:
     labels = name.split(".")
     if not all(map(is_label, labels)) or ends_in_number(name):
         return None
     return _LOOPBACK if labels[-1] == "localhost" else addresses.address_of(name)
 
 
-def _name_at(reverse: dns.name.Name, addresses: SyntheticAddresses) -> str | None:
+def _name_at(reverse: dns.name.Name, addresses: Addresses) -> str | None:
     try:
         address = dns.reversename.to_address(reverse)
     except (dns.exception.DNSException, ValueError):

@@ -26,7 +26,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from exitway.dns.synthetic import SyntheticAddresses
+from exitway.dns.synthetic import Addresses
 from exitway.dns.upstream import Resolved, Upstream
 from exitway.names.call import Reason
 from exitway.names.guard import Excepted, audited, permitted
@@ -36,9 +36,7 @@ from exitway.names.question import Kind, Question, parse
 LOOPBACK = "127.0.0.1"
 _FAMILIES = {dns.rdatatype.A: 4, dns.rdatatype.AAAA: 6}
 
-
-Addresses = TypeVar("Addresses", bound=SyntheticAddresses)
-
+Held = TypeVar("Held", bound=Addresses)
 
 MOST_WAITING = 256
 """Questions of one workload that wait for an answer from outside; more fail at once, so that no other workload waits."""
@@ -64,11 +62,11 @@ class Lost:
 
 
 @dataclass
-class Asker(Generic[Addresses]):
+class Asker(Generic[Held]):
     """A workload, as far as the resolver knows it. ``local_ports``: of ``host.exitway.internal``; none where it cannot be reached from here."""
 
     identity: str
-    addresses: Addresses
+    addresses: Held
     exceptions: Sequence[Excepted] = ()
     local_ports: frozenset[int] = frozenset()
     audit: bool = False
@@ -138,11 +136,10 @@ class Resolution:
         """The name that the question is about; empty: what was said and what was dialled do not agree, or nothing is enforced by the address."""
         if question.kind is Kind.HTTP:
             return question.name
-        dialled = asker.addresses.name_of(question.address)
-        name = question.name or dialled or ""
+        name = question.name or asker.addresses.name_of(question.address) or ""
         if question.kind is Kind.TCP and not asker.audit and not asker.addresses.is_pinned(name):
             return ""
-        if not dialled or name != dialled:
+        if not name or not asker.addresses.stands_for(question.address, name):
             self._refused(asker, name, question.port, Reason.MISMATCH)
             return name if asker.audit else ""
         return name

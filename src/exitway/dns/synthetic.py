@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from exitway.names.address import SYNTHETIC_IPV4, SYNTHETIC_IPV6
 
@@ -23,6 +23,22 @@ class Synthetic(NamedTuple):
 
     ipv4: str
     ipv6: str
+
+
+class Addresses(Protocol):
+    """The names of a workload, or of many, and their addresses: remembered (here) or worked out (:mod:`exitway.dns.hashed`)."""
+
+    def address_of(self, name: str) -> Synthetic:
+        """The addresses of a name (in normal form)."""
+
+    def name_of(self, address: str) -> str | None:
+        """The name that an address (IPv4 or IPv6, in any spelling) stands for, if that is known."""
+
+    def stands_for(self, address: str, name: str) -> bool:
+        """Whether the address (in any spelling) is one of the name's."""
+
+    def is_pinned(self, name: str) -> bool:
+        """Whether no other name can have the addresses of this one, so that rules may be enforced by them."""
 
 
 class SyntheticAddresses:
@@ -61,6 +77,10 @@ class SyntheticAddresses:
                 oldest, number = self._dialled.popitem(last=False)
                 self._numbers[oldest] = number
         return name
+
+    def stands_for(self, address: str, name: str) -> bool:
+        """Whether the address (in any spelling) is one of the name's; it counts as dialled."""
+        return self.name_of(address) == name
 
     def pin(self, name: str, wanted: str = "") -> Synthetic | None:
         """From now on the name keeps its addresses; a name that has none yet gets ``wanted``, if that is free.

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import ip_network
 
+from exitway.names.cluster import HASHED_IPV4
+
 SYNTHETIC_IPV4 = "240.240.0.0/16"
 SYNTHETIC_IPV6 = "2001:2::/48"
 """Where each name gets an address of its own. Class E and benchmarking (RFC 1112, RFC 5180): nobody answers there; Istio's ranges."""
 
-SYNTHETIC = (ip_network(SYNTHETIC_IPV4), ip_network(SYNTHETIC_IPV6))
+SYNTHETIC = tuple(map(ip_network, (SYNTHETIC_IPV4, HASHED_IPV4, SYNTHETIC_IPV6)))
+"""Behind an address of these stands a name, on one machine and in a cluster (whose IPv6 addresses are in the same network)."""
 
 RESOLVER_IPV4 = "240.240.0.1"
 RESOLVER_IPV6 = "2001:2::1"

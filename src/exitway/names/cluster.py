@@ -41,5 +41,5 @@ CAPTURE_TABLE = 17752
 """The routing table of a pod's namespace by which marked packets come back in."""
 
 HASHED_IPV4 = "241.0.0.0/8"
-HASHED_IPV6 = "2001:2:1::/48"
+HASHED_IPV6 = "2001:2:0:f241::/64"
 """Where the resolver of a cluster puts names: addresses that are worked out of the name alone, so that every replica gives the same."""
