@@ -62,6 +62,16 @@ def test_echo_answers_over_tcp_and_udp(lab: Lab, address: str) -> None:
             assert client.recv(10) == b"hello"
 
 
+@pytest.mark.parametrize("address", ["8.8.8.8", "2001:db8::88"])
+def test_the_world_answers_though_it_has_forgotten_where_we_are(lab: Lab, address: str) -> None:
+    world = subprocess.check_output(["pgrep", "-f", f"exitway.lab.world {lab.directory}"], text=True).split()[0]
+    for _ in range(2):  # the second time we know the way and do not ask for it: nobody tells the world where we are
+        with socket.create_connection((address, 7), timeout=3) as client:
+            client.sendall(b"hello")
+            assert client.recv(10) == b"hello"
+        subprocess.run(["nsenter", "-t", world, "-n", "ip", "neigh", "flush", "dev", "world0"], check=True)
+
+
 def test_some_servers_speak_first(lab: Lab) -> None:
     with socket.create_connection(("a.lab.test", 3306), timeout=5) as client:
         assert client.recv(100) == b"220 a.lab.test speaks first\r\n"

@@ -5,15 +5,19 @@ import os
 import signal
 import socket
 import struct
+import time
 
 import dns.exception
 import dns.message
 import dns.query
 import pytest
 
+from exitway.dns.server import loopback_sockets
 from exitway.names.address import RESOLVER_IPV4
 from exitway.names.call import Reason
+from exitway.names.host import Host
 from exitway.names.question import Kind
+from exitway.processes import Process
 from exitway.server.names import Names
 
 # the server never waits for the process that it starts: it is to outlive it
@@ -89,6 +93,33 @@ def test_what_was_lost_is_held_by_a_name_process_that_comes_later_too(tmp_path):
                 await asyncio.sleep(0.5)
 
     asyncio.run(asyncio.wait_for(play(), 20))
+
+
+def test_a_server_that_does_not_read_what_it_is_told_holds_up_nobody(tmp_path):
+    workload, sockets = Process.of(os.getpid()), loopback_sockets()
+    port = sockets[0].getsockname()[1]
+    assert workload
+
+    async def play():
+        async with serving(tmp_path) as names:
+            assert not await names.ready("one")
+            names._send({"add": "one", "pid": workload.pid, "start_time": workload.start_time}, sockets)
+            for one in sockets:
+                one.close()
+            for number in range(1000):  # more than fits into a socket that nobody reads
+                await asyncio.to_thread(ask, dns.message.make_query(f"{number}.example", "A"), port)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as deaf:
+                deaf.connect(str(tmp_path / "names.sock"))
+                names._names.clear()
+                names._announced.clear()
+                began = time.monotonic()
+                question = dns.message.make_query("1.example", "A")
+                await asyncio.to_thread(dns.query.udp, question, "127.0.0.1", 10, port)
+                assert time.monotonic() - began < 3
+            await names.known()
+            return names.names_of("one", [Host.parse("*.example")])
+
+    assert len(asyncio.run(play())) == 1000  # whoever reads is told all
 
 
 def ask(question, port):

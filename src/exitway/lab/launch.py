@@ -44,10 +44,12 @@ _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
 
 _CABLE = f"""
 link set lo up
-link add lab0 type veth peer name {world.INTERFACE} netns {{world}}
+link add lab0 address {world.HOST_END} type veth peer name {world.INTERFACE} address {world.WORLD_END} netns {{world}}
 addr add {zone.HOST_IPV4}/30 dev lab0
 addr add {zone.HOST_IPV6}/126 dev lab0 nodad
 link set lab0 addrgenmode none up
+neigh replace {zone.WORLD_IPV4} lladdr {world.WORLD_END} dev lab0 nud permanent
+neigh replace {zone.WORLD_IPV6} lladdr {world.WORLD_END} dev lab0 nud permanent
 route add default via {zone.WORLD_IPV4}
 route add default via {zone.WORLD_IPV6}
 """

@@ -22,6 +22,10 @@ from exitway.lab.witness import Witness
 from exitway.lab.wsgi import Program, mirror
 
 INTERFACE = "world0"
+HOST_END, WORLD_END = "02:45:57:ff:ff:00", "02:45:57:ff:ff:01"
+"""Hardware addresses of the cable's ends. Both know the other's: the world answers from addresses that are on no interface, and Linux does not ask
+for an IPv6 neighbour from such an address where there is no link-local one.
+"""
 WITNESS, CHANGED_NAMES = "witness.jsonl", "names.json"
 
 HTTP_PORTS = (80, 8000, 8080)
@@ -34,6 +38,8 @@ link set lo up
 addr add {zone.WORLD_IPV4}/30 dev {INTERFACE}
 addr add {zone.WORLD_IPV6}/126 dev {INTERFACE} nodad
 link set {INTERFACE} addrgenmode none up
+neigh replace {zone.HOST_IPV4} lladdr {HOST_END} dev {INTERFACE} nud permanent
+neigh replace {zone.HOST_IPV6} lladdr {HOST_END} dev {INTERFACE} nud permanent
 route add local 0.0.0.0/0 dev lo table main
 route add local ::/0 dev lo table main
 """
