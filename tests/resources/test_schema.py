@@ -45,4 +45,6 @@ def test_patterns_compile_and_begin_and_end_what_they_match():
 
     found = list(patterns({kind["metadata"]["name"]: kind["spec"]["versions"][0]["schema"] for kind in definitions()}))
     assert len(found) > 5
-    assert all(re.compile(pattern.replace("^(?i)", "(?i)^")) and pattern.startswith("^") for pattern in found)
+    for pattern in found:
+        assert pattern.startswith("^")
+        re.compile(pattern.replace("^(?i)", "(?i)^"))
