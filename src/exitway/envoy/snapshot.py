@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from exitway.envoy import api
 from exitway.envoy.api import CLUSTER, LISTENER, ROUTE_CONFIGURATION, Json
@@ -48,6 +49,14 @@ class Snapshot:
     """An internally consistent set of resources, by type and name."""
 
     resources: Mapping[str, Mapping[str, Resource]] = field(default_factory=dict)
+
+    @cached_property
+    def revision(self) -> str:
+        """A hash of what is in it: equal on every machine, and different for what differs."""
+        versions = (
+            (type_url, name, one.version) for type_url, named in self.resources.items() for name, one in named.items()
+        )
+        return _version("\n".join(map(" ".join, sorted(versions))).encode())
 
     @classmethod
     def of(cls, resources: Iterable[Resource]) -> Snapshot:

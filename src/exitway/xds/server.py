@@ -1,44 +1,107 @@
-"""The gRPC shell around :class:`~exitway.xds.stream.DeltaStream`: an aggregated discovery service on a Unix socket.
+"""The gRPC shell around :class:`~exitway.xds.stream.DeltaStream`: an aggregated discovery service.
 
-Responses are written by one task for each stream, in order; a generic handler takes and gives bytes, and a resource's bytes are made once
-(``envoy/snapshot.py``), whoever it is sent to.
+On one machine it is on a Unix socket, and every proxy should have the one snapshot. In a cluster it is on TLS, each proxy proves who it is before
+it is told anything, and proxies of equal policy are a group, which shares one snapshot and the bytes of what it is told.
+
+A generic handler takes and gives bytes. Each stream has one writer with one write under way: two at once on one stream fail in gRPC, unseen.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
-from exitway.envoy.api import message_type
 from exitway.envoy.snapshot import Snapshot
-from exitway.xds.stream import DeltaStream, Request, Response
+from exitway.xds.message import Writer, read
+from exitway.xds.stream import DeltaStream
 
 _METHOD = "DeltaAggregatedResources"
 _SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _LARGEST_MESSAGE = 256 * 2**20
 
+LARGE_BYTES = 64 * 2**10
+LARGE_AT_ONCE = 64
+LARGE_SECONDS = 1.0
+"""gRPC copies what it writes: of large messages only so many are copied at a time. One that a proxy does not take holds up no other for longer."""
+
+_OPTIONS = {
+    "grpc.max_receive_message_length": _LARGEST_MESSAGE,
+    "grpc.so_reuseport": 0,
+    # the proxies ask for a sign of life; gRPC would take that for a flood (it allows one in five minutes)
+    "grpc.http2.min_ping_interval_without_data_ms": 5_000,
+    "grpc.http2.max_ping_strikes": 0,
+    # and so do we: a proxy that vanished without a word is not counted for long
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+}
+
+
+class RefusedError(Exception):
+    """A proxy did not prove who it is. The text is for its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who a proxy has proved to be: ``id``, and the ``group`` whose snapshot it should have."""
+
+    id: str = ""
+    group: str = ""
+
+
+Authenticate = Callable[[str], Awaitable[Peer]]
+"""Who has this token; raises :class:`RefusedError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """``proxies``: how many there are; ``acknowledged``: how many of them have what is meant; ``errors``: what some have refused."""
+
+    proxies: int
+    acknowledged: int
+    errors: tuple[str, ...] = ()
+
+
+class _Connection:
+    """A stream, and what its writer waits for.
+
+    ``since``: the proxy has everything up to this publication, or, if it is in step, up to now. ``over``: it is not to be told more.
+    """
+
+    def __init__(self, peer: Peer, snapshot: Snapshot) -> None:
+        self.peer = peer
+        self.stream = DeltaStream(snapshot)
+        self.due = asyncio.Event()
+        self.since = 0
+        self.over = False
+
 
 class DiscoveryServer:
-    """Tells every connected proxy about the latest snapshot, and knows what each has acknowledged."""
+    """Tells every connected proxy about the latest snapshot of its group, and knows what each has acknowledged.
 
-    def __init__(self) -> None:
-        self._snapshot = Snapshot()
-        self._streams: dict[DeltaStream, asyncio.Queue[Response]] = {}
+    ``moved``: called with the group when a proxy of it came, went or answered. ``publications``: how many there have been.
+    """
+
+    def __init__(self, authenticate: Authenticate | None = None, moved: Callable[[str], None] = lambda _: None) -> None:
+        self._authenticate = authenticate
+        self._heard = moved
+        self._snapshots: dict[str, Snapshot] = {}
+        self._groups: dict[str, set[_Connection]] = {}
+        self._peers: dict[str, set[_Connection]] = {}
         self._server: grpc.aio.Server | None = None
         self._progress = asyncio.Event()
+        self._writer = Writer()
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self.publications = 0
 
     async def start(self, path: Path) -> None:
         """Serve on a Unix socket of mode 0600 (its directory is 0700 anyway)."""
-        server = grpc.aio.server(
-            options=[("grpc.max_receive_message_length", _LARGEST_MESSAGE), ("grpc.so_reuseport", 0)]
-        )
-        handler = grpc.stream_stream_rpc_method_handler(self._stream)
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {_METHOD: handler}),))
+        server = self._made({})
         path.unlink(missing_ok=True)  # noqa: ASYNC240 - a socket of a dead server, on a file system in memory
         before = os.umask(0o177)
         try:
@@ -46,88 +109,183 @@ class DiscoveryServer:
         finally:
             os.umask(before)
         await server.start()
-        self._server = server
 
-    async def stop(self) -> None:
-        """End every stream. The proxies keep what they have."""
+    async def start_tls(self, address: str, certificate: Callable[[], tuple[bytes, bytes]], age_seconds: float) -> int:
+        """Serve on TCP with TLS; returns the port.
+
+        ``certificate``: the key and the chain in force, PEM; asked at each connection. ``age_seconds``: after about so long a
+        connection is ended, so that proxies prove themselves anew, and spread over the replicas that there are by then.
+        """
+        age = round(age_seconds * 1000)
+        server = self._made({"grpc.max_connection_age_ms": age, "grpc.max_connection_age_grace_ms": 1_000})
+        port: int = server.add_secure_port(address, _credentials(certificate))
+        await server.start()
+        return port
+
+    async def stop(self, grace_seconds: float | None = None) -> None:
+        """End every stream. The proxies keep what they have. With a grace they are told first to go elsewhere."""
         if self._server is not None:
-            await self._server.stop(grace=None)
+            await self._server.stop(grace=grace_seconds)
 
     @property
     def connected(self) -> int:
         """How many proxies hold a stream."""
-        return len(self._streams)
+        return sum(map(len, self._groups.values()))
 
     @property
     def errors(self) -> list[str]:
         """What proxies have refused, and why; empty when all is in force."""
-        return [error for stream in self._streams for error in stream.errors.values()]
+        return [error for one in self._all() for error in one.stream.errors.values()]
 
-    def publish(self, snapshot: Snapshot) -> None:
-        """From now on this is what every proxy should have."""
-        self._snapshot = snapshot
-        for stream, outbox in self._streams.items():
-            for response in stream.publish(snapshot):
-                outbox.put_nowait(response)
-        self._moved()
+    def publish(self, snapshot: Snapshot, group: str = "") -> None:
+        """From now on this is what every proxy of the group should have."""
+        self.publications += 1
+        if self._snapshots.get(group) is snapshot:
+            return
+        self._snapshots[group] = snapshot
+        for connection in self._groups.get(group, ()):
+            self._tell(connection, snapshot)
+        self._moved(group)
+
+    def forget(self, group: str) -> None:
+        """No proxy is in this group any more."""
+        self._snapshots.pop(group, None)
+
+    def move(self, peer: str, group: str) -> None:
+        """A proxy is in another group from now on; its snapshot has been published."""
+        for connection in self._peers.get(peer, ()):
+            before = connection.peer.group
+            if before != group:
+                self._groups[before].discard(connection)
+                self._groups.setdefault(group, set()).add(connection)
+                connection.peer = Peer(peer, group)
+                self._tell(connection, self._snapshots.get(group, _NOTHING))
+                self._moved(before)
+        self._moved(group)
+
+    def end(self, peer: str) -> None:
+        """Whoever proved to be this is that no more: its streams end."""
+        for connection in self._peers.get(peer, ()):
+            connection.over = True
+            connection.due.set()
+
+    def standing(self, groups: Iterable[str], publication: int) -> Standing:
+        """How many proxies of these groups have what was published as the ``publication``-th."""
+        of_them = [one for group in groups for one in self._groups.get(group, ())]
+        done = sum(not one.stream.errors and (one.stream.in_step or one.since >= publication) for one in of_them)
+        errors = {error for one in of_them for error in one.stream.errors.values()}
+        return Standing(len(of_them), done, tuple(sorted(errors)))
 
     async def settled(self, proxies: int, timeout_seconds: float) -> bool:
-        """Wait until so many proxies are connected and all are in step with the snapshot. False: not within the time."""
+        """Wait until so many proxies are connected and all are in step with their snapshots. False: not within the time."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                while len(self._streams) < proxies or not all(stream.in_step for stream in self._streams):
+                while self.connected < proxies or not all(one.stream.in_step for one in self._all()):
                     await self._progress.wait()
         except TimeoutError:
             return False
         return True
 
-    def _moved(self) -> None:
+    def _all(self) -> Iterable[_Connection]:
+        return (one for group in self._groups.values() for one in group)
+
+    def _made(self, options: dict[str, int]) -> grpc.aio.Server:
+        self._server = server = grpc.aio.server(options=[*(_OPTIONS | options).items()])
+        handler = grpc.stream_stream_rpc_method_handler(self._stream)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {_METHOD: handler}),))
+        return server
+
+    def _tell(self, connection: _Connection, snapshot: Snapshot) -> None:
+        if connection.stream.in_step:
+            connection.since = self.publications - 1
+        connection.stream.publish(snapshot)
+        connection.due.set()
+
+    def _moved(self, group: str) -> None:
         """Wake whoever waits, and arm the event anew for the next move."""
         self._progress.set()
         self._progress = asyncio.Event()
+        self._heard(group)
 
     async def _stream(self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-        stream = DeltaStream(self._snapshot)
-        outbox: asyncio.Queue[Response] = asyncio.Queue()
-        self._streams[stream] = outbox
+        try:
+            peer = await self._authenticate(_token(context)) if self._authenticate else Peer()
+        except RefusedError as refused:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(refused))
+        connection = _Connection(peer, self._snapshots.get(peer.group, _NOTHING))
+        self._groups.setdefault(peer.group, set()).add(connection)
+        self._peers.setdefault(peer.id, set()).add(connection)
         try:
             async with asyncio.TaskGroup() as group:
-                writer = group.create_task(_write(outbox, context))
+                writer = group.create_task(self._write(connection, context))
                 async for data in requests:
-                    for response in stream.receive(_request(data)):
-                        outbox.put_nowait(response)
-                    self._moved()
+                    self._take(connection, data)
                 writer.cancel()
+        except* DecodeError:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not a DeltaDiscoveryRequest")
+        except* RefusedError:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "what this token speaks of is gone")
         finally:
-            del self._streams[stream]
-            self._moved()
+            self._gone(connection)
+
+    def _take(self, connection: _Connection, data: bytes) -> None:
+        connection.stream.receive(read(data))
+        connection.due.set()
+        if connection.stream.in_step:
+            self._moved(connection.peer.group)
+
+    def _gone(self, connection: _Connection) -> None:
+        peer = connection.peer
+        for known, key in ((self._groups, peer.group), (self._peers, peer.id)):
+            known[key].discard(connection)
+            if not known[key]:
+                del known[key]
+        self._moved(peer.group)
+
+    async def _write(self, connection: _Connection, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        while True:
+            await connection.due.wait()
+            connection.due.clear()
+            if connection.over:
+                raise RefusedError
+            while response := connection.stream.next():
+                data = self._writer.write(response)
+                if len(data) > LARGE_BYTES:
+                    await self._write_large(context, data)
+                else:
+                    await context.write(data)
+            if connection.stream.in_step:
+                self._moved(connection.peer.group)
+
+    async def _write_large(self, context: grpc.aio.ServicerContext[bytes, bytes], data: bytes) -> None:
+        async with self._large:
+            writing = asyncio.ensure_future(context.write(data))
+            await asyncio.wait([writing], timeout=LARGE_SECONDS)
+        await writing
 
 
-async def _write(outbox: asyncio.Queue[Response], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-    while True:
-        await context.write(_bytes(await outbox.get()))
+_NOTHING = Snapshot()
 
 
-def _request(data: bytes) -> Request:
-    message: Any = message_type("envoy.service.discovery.v3.DeltaDiscoveryRequest")()
-    message.ParseFromString(data)
-    return Request(
-        type_url=message.type_url,
-        subscribe=frozenset(message.resource_names_subscribe),
-        unsubscribe=frozenset(message.resource_names_unsubscribe),
-        held=dict(message.initial_resource_versions),
-        nonce=message.response_nonce,
-        error=message.error_detail.message,
-    )
+def _token(context: grpc.aio.ServicerContext[bytes, bytes]) -> str:
+    """What the proxy sent to prove who it is; empty: nothing."""
+    for key, value in context.invocation_metadata() or ():
+        if key == "authorization" and isinstance(value, str):
+            scheme, _, token = value.partition(" ")
+            return token if scheme.lower() == "bearer" else ""
+    return ""
 
 
-def _bytes(response: Response) -> bytes:
-    message: Any = message_type("envoy.service.discovery.v3.DeltaDiscoveryResponse")(
-        type_url=response.type_url, nonce=response.nonce, removed_resources=response.removed
-    )
-    for resource in response.changed:
-        entry = message.resources.add(name=resource.name, version=resource.version)
-        entry.resource.type_url = resource.type_url
-        entry.resource.value = resource.data
-    data: bytes = message.SerializeToString()
-    return data
+def _credentials(certificate: Callable[[], tuple[bytes, bytes]]) -> grpc.ServerCredentials:
+    """The certificate is asked for at each connection, in a thread of gRPC; None says that it is the same."""
+    last = certificate()
+
+    def fetch() -> object:
+        nonlocal last
+        now = certificate()
+        if now == last:
+            return None
+        last = now
+        return grpc.ssl_server_certificate_configuration([now])
+
+    return grpc.dynamic_ssl_server_credentials(grpc.ssl_server_certificate_configuration([last]), fetch)
