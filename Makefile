@@ -1,9 +1,9 @@
 # Everything a machine lacks is installed on the way; see scripts/setup.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix fuzz bench clean
+.PHONY: help demo test test-cluster check fix fuzz bench clean
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: ## Play the tutorial in a small internet of its own: denied, let out by a rule, denied again.
 	@scripts/setup demo
@@ -12,6 +12,10 @@ demo: ## Play the tutorial in a small internet of its own: denied, let out by a 
 test: ## Run the tests inside the lab, against a real Envoy and a real kernel. ARGS="-k name" chooses.
 	@scripts/setup test
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/exitway lab -- .venv/bin/pytest $(ARGS)
+
+test-cluster: ## Run the tests in a real Kubernetes, which is built at first (ten minutes) and then kept. Needs root. ARGS="-k name" chooses.
+	@scripts/setup test-cluster
+	.venv/bin/pytest tests/cluster -m cluster $(ARGS)
 
 check: ## Format, lint, types, import rules, generated pages.
 	@scripts/setup check

@@ -52,15 +52,16 @@ def main(directory: Path) -> None:
     certificates.make(directory)
     sys.stdin.readline()
     subprocess.run(["ip", "-batch", "-"], input=_NETWORK, text=True, check=True)
-    witness = Witness(directory / WITNESS)
-    sniffer.start(INTERFACE, witness)
-    _serve(directory, witness)
+    serve(directory, INTERFACE)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     signal.pause()
 
 
-def _serve(directory: Path, witness: Witness) -> None:
+def serve(directory: Path, interface: str) -> None:
+    """Start every server and watch the packets that come in by the interface; what reaches them is told in the directory."""
+    witness = Witness(directory / WITNESS)
+    sniffer.start(interface, witness)
     names = _Names(directory / CHANGED_NAMES, witness)
     program = _programs()
     for port in HTTP_PORTS:

@@ -1,0 +1,49 @@
+"""What no rule lets a pod reach: metadata, link-local addresses, the machine that it runs on; by address or by name, whatever the rule."""
+
+import pytest
+
+from exitway.names.guard import ALWAYS
+from tests.cluster.cluster import HTTP, Namespace, Pod
+from tests.cluster.outside import Seen
+
+METADATA = ("169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "192.0.0.192", "[fd00:ec2::254]")
+NAMES = ("metadata.lab.test", "loopback.lab.test", "mapped.lab.test", "nat64-metadata.inside.lab.test")
+
+
+@pytest.fixture(scope="module")
+def generous(namespace: Namespace) -> Namespace:
+    """A namespace whose rules are as wide as rules can be."""
+    namespace.rule("all-ipv4", to={"cidrs": ["0.0.0.0/0"], "ports": HTTP})
+    namespace.rule("all-ipv6", to={"cidrs": ["::/0"], "ports": HTTP})
+    namespace.rule("inside", to={"hosts": list(NAMES), "ports": HTTP})
+    return namespace
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_who_is_not_captured_reaches_them(elsewhere: Namespace, uncaptured: Pod, address: str, outside: Seen) -> None:
+    assert uncaptured.curl(f"http://{address}/latest/meta-data")[0] == 200
+    assert len(outside.requests()) == 1
+
+
+@pytest.fixture(scope="module")
+def uncaptured(elsewhere: Namespace) -> Pod:
+    return elsewhere.pod()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        address
+        for address in METADATA
+        if address.strip("[]") + "/32" in ALWAYS or address.startswith(("169.254", "[fd"))
+    ],
+)
+def test_metadata_never(generous: Namespace, pod: Pod, address: str, outside: Seen) -> None:
+    assert pod.curl(f"http://{address}/latest/meta-data")[0] != 200
+    assert outside.facts() == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_leads_there(generous: Namespace, pod: Pod, name: str, outside: Seen) -> None:
+    assert pod.curl(f"http://{name}/latest/meta-data")[0] != 200
+    assert outside.connections() == []
