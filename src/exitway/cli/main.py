@@ -36,6 +36,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "serve": ("exitway.cli.server:serve", "Run the server in the foreground."),
         "status": ("exitway.cli.server:status", "Show the server, its proxy and its workloads."),
     },
+    "Cluster": {
+        "cluster": ("exitway.cli.cluster:cluster", "What runs in the pods of a Kubernetes cluster."),
+    },
     "Try it": {
         "attack": ("exitway.cli.attack:attack", "Try every known way round the boundary, and report what got out."),
         "demo": ("exitway.cli.demo:demo", "Play the tutorial, in a small internet of its own."),

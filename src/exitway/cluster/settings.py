@@ -1,0 +1,124 @@
+"""What the parts in a cluster are told when they start. The chart sets it; ``deploy/helm/exitway/values.yaml`` says what may be chosen."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Any, TypeVar
+
+from exitway.resources.problem import Problem, Problems, quoted
+
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """One field for each variable: ``EXITWAY_`` and its name in capitals."""
+
+    pod_name: str
+    """Of the pod that we run in."""
+    pod_namespace: str
+    """Where we are installed, such as ``exitway-system``."""
+    pod_uid: str = ""
+    """Of the same pod."""
+    pod_ip: str = ""
+    """The same pod's address."""
+    node_name: str = ""
+    """The node that we run on."""
+    release: str = "exitway"
+    """Of the control plane's service and of the webhook configurations; with ``-tls`` its Secret, with ``-dns`` the resolver's service."""
+    image: str = "exitway"
+    """The one image: what is put into pods runs it."""
+    image_pull_policy: str = "IfNotPresent"
+    """Of the containers that are put into pods."""
+    sidecar_resources: Mapping[str, Any] | None = None
+    """``resources`` of the injected proxy, as JSON."""
+    native_sidecars: bool = True
+    """Whether the cluster starts init containers that restart always (Kubernetes 1.29)."""
+    cluster_ranges: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Pods, services and nodes, by commas; empty: found."""
+    cluster_dns: tuple[str, ...] = ()
+    """The cluster's DNS servers; empty: those of /etc/resolv.conf."""
+    cluster_domain: str = "cluster.local"
+    """The cluster's own domain."""
+    token: Path = Path("/var/run/secrets/exitway/token")
+    """The service account token with audience ``exitway``, which the kubelet renews."""
+    authorities: Path = Path("/var/run/secrets/exitway-ca/ca.crt")
+    """The certificate authorities of the control plane, for those who call it."""
+    certificates: str = "own"
+    """Who makes the certificates: ``own``, or ``external`` (cert-manager, or somebody else who fills the Secret)."""
+
+    @property
+    def dns_names(self) -> tuple[str, ...]:
+        """How the control plane is called; its certificate has these."""
+        service = f"{self.release}.{self.pod_namespace}"
+        return self.release, service, f"{service}.svc", f"{service}.svc.{self.cluster_domain}"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ClusterSettings:
+        """Raises Problems, with all that is malformed or missing."""
+        read = _Reader(environment)
+        given: dict[str, Any] = {
+            name: read.text(name)
+            for name in (
+                *("pod_uid", "pod_ip", "node_name", "release", "image", "image_pull_policy"),
+                *("cluster_domain", "certificates"),
+            )
+        }
+        given["cluster_ranges"] = tuple(read.each("cluster_ranges", ip_network))
+        given["cluster_dns"] = tuple(map(str, read.each("cluster_dns", ip_address)))
+        given["sidecar_resources"] = read.mapping("sidecar_resources")
+        settings = cls(
+            read.text("pod_name", required=True),
+            read.text("pod_namespace", required=True),
+            native_sidecars=read.text("native_sidecars") != "false",
+            **{name: value for name, value in given.items() if value},
+        )
+        if read.problems:
+            raise Problems(read.problems)
+        return settings
+
+
+class _Reader:
+    """Reads variables, and notes what is wrong with them."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.problems: list[Problem] = []
+        self._environment = environment
+
+    def text(self, name: str, *, required: bool = False) -> str:
+        text = self._environment.get(_variable(name), "")
+        if required and not text:
+            message = f"{_variable(name)} is missing"
+            self.problems.append(Problem("EXW0906", message, "the chart sets it: this command runs in its pods"))
+        return text
+
+    def each(self, name: str, read: Callable[[str], Read]) -> Iterator[Read]:
+        for word in self.text(name).replace(",", " ").split():
+            try:
+                yield read(word)
+            except ValueError as error:
+                self._malformed(name, str(error))
+
+    def mapping(self, name: str) -> Mapping[str, Any] | None:
+        try:
+            value = json.loads(self.text(name) or "null")
+        except ValueError as error:
+            self._malformed(name, str(error))
+            return None
+        if value is None or isinstance(value, dict):
+            return value
+        self._malformed(name, "it is not a mapping")
+        return None
+
+    def _malformed(self, name: str, why: str) -> None:
+        message = f"{_variable(name)} is {quoted(self.text(name))}: {why}"
+        self.problems.append(Problem("EXW0906", message, "mend the variable, or unset it"))
+
+
+def _variable(name: str) -> str:
+    return f"EXITWAY_{name.upper()}"
