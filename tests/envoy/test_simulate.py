@@ -13,7 +13,7 @@ from exitway.capture.steering import steering
 from exitway.envoy import api
 from exitway.envoy.bootstrap import Machine, bootstrap
 from exitway.envoy.listener import Captured, Proxy, capturing_listener, deciding, deciding_tcp, tcp_listener
-from exitway.envoy.route import route_configuration
+from exitway.envoy.route import Denial, route_configuration
 from exitway.envoy.simulate import simulate
 from exitway.envoy.snapshot import Resource, Snapshot
 from exitway.names.call import Call, Sort, Verdict
@@ -38,7 +38,7 @@ def snapshot_of(policy, pinned=MappingProxyType({})):
             Resource.of(api.LISTENER, tcp_listener(captured, PROXY)).merged(
                 Resource.of(api.LISTENER, deciding_tcp(policy, pinned))
             ),
-            Resource.of(api.ROUTE_CONFIGURATION, route_configuration("http/one", policy, "shop", 404)),
+            Resource.of(api.ROUTE_CONFIGURATION, route_configuration("http/one", policy, Denial("shop", 404))),
         ]
     )
 
@@ -105,7 +105,7 @@ def test_a_snapshot_refers_to_nothing_that_is_not_there(rules):
 
 def test_a_thousand_names_with_equal_ports_are_one_virtual_host():
     rules = [intent(f"r{number}", f"api-{number}.example", "80/HTTP") for number in range(1000)]
-    routes = route_configuration("http/one", compile_policy(rules, WORKLOAD, NOW), "shop", 404)
+    routes = route_configuration("http/one", compile_policy(rules, WORKLOAD, NOW), Denial("shop", 404))
     assert [len(host["domains"]) for host in routes["virtual_hosts"]] == [1, 1000]
 
 
@@ -124,7 +124,7 @@ def test_envoy_accepts_what_is_generated(tmp_path_factory, rules):
     listener = json.loads(json.dumps(capturing_listener(captured, PROXY) | deciding(policy)))
     manager = listener["filter_chains"][0]["filters"][-1]["typed_config"]
     del manager["rds"]
-    manager["route_config"] = route_configuration("http/one", policy, "shop", 404)
+    manager["route_config"] = route_configuration("http/one", policy, Denial("shop", 404))
     config["static_resources"]["listeners"] = [listener, tcp]
     path = tmp_path_factory.mktemp("envoy") / "config.json"
     path.write_text(json.dumps(config))

@@ -14,6 +14,9 @@ from exitway.envoy.api import Json
 from exitway.envoy.route import DECISION
 from exitway.envoy.wire import extension
 
+LISTENER_ID = "%METADATA(LISTENER:exitway:id)%"
+"""Which workload it is, where the listener is that of one."""
+
 FIELDS = {
     "access": "%ACCESS_LOG_TYPE%",
     "authority": "%REQ(:AUTHORITY)%",
@@ -26,7 +29,7 @@ FIELDS = {
     "protocol": "%PROTOCOL%",
     "sni": "%REQUESTED_SERVER_NAME%",
     "status": "%RESPONSE_CODE%",
-    "workload": "%METADATA(LISTENER:exitway:id)%",
+    "workload": LISTENER_ID,
     "z": {
         "at": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
         "connection": "%CONNECTION_ID%",
@@ -44,29 +47,29 @@ LONG_SECONDS, LONG_PERCENT = 15, 5
 """From when on it is told of at random only: it has reached the outside by then, so it is known, unless a line was lost."""
 
 
-def access_log(path: str) -> list[Json]:
-    """Every request and connection, to a file."""
+def access_log(path: str, workload: str = LISTENER_ID) -> list[Json]:
+    """Every request and connection, to a file. ``workload``: what says whose it is (a format string)."""
     return [
         extension(
             "envoy.access_loggers.file",
             "envoy.extensions.access_loggers.file.v3.FileAccessLog",
             path=path,
-            log_format={"json_format": FIELDS},
+            log_format={"json_format": FIELDS | {"workload": workload}},
         )
     ]
 
 
-def tcp_access_log(path: str) -> Json:
+def tcp_access_log(path: str, workload: str = LISTENER_ID) -> Json:
     """For a TCP proxy: a line when the connection outside stands, and one at the end."""
-    return {"access_log": access_log(path), "access_log_options": {"flush_access_log_on_connected": True}}
+    return {"access_log": access_log(path, workload), "access_log_options": {"flush_access_log_on_connected": True}}
 
 
-def http_access_log(path: str) -> Json:
+def http_access_log(path: str, workload: str = LISTENER_ID) -> Json:
     """For HTTP: a line at the end of each request, when an upgrade succeeds, and now and then while a request runs.
 
     None at the start: most requests are short, and each line has its price.
     """
-    (log,) = access_log(path)
+    (log,) = access_log(path, workload)
     options = {"access_log_flush_interval": RUNNING_INTERVAL, "flush_log_on_tunnel_successfully_established": True}
     return {"access_log": [log | {"filter": _not_too_often()}], "access_log_options": options}
 

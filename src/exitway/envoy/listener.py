@@ -6,12 +6,13 @@ Nothing in a filter chain depends on a rule: names are in the routes (``route.py
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from exitway.envoy import matcher
-from exitway.envoy.access_log import http_access_log, tcp_access_log
+from exitway.envoy.access_log import LISTENER_ID, http_access_log, tcp_access_log
 from exitway.envoy.api import Json
 from exitway.envoy.cluster import BY_ADDRESS, BY_NAME, NOWHERE, dns_cache
-from exitway.envoy.route import DECISION, DIALLED_PORT
+from exitway.envoy.route import DECISION, DIALLED_PORT, LISTENER_NAME
 from exitway.envoy.wire import ADS, extension, header, socket_address, text, typed
 from exitway.names.address import CAPTURE_PORT, TCP_PORT, Pinned
 from exitway.names.call import Reason
@@ -20,6 +21,7 @@ from exitway.names.workload import Workload
 from exitway.policy.policy import Policy
 
 _NETWORK = "envoy.extensions.filters.network."
+_NOTHING: Pinned = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,23 @@ class Captured:
     routes: str
 
 
+SIDECAR = Captured("pod", Workload("", ""), "", "http")
+"""Any pod with a proxy of its own: nothing in its listener says which, so pods of equal policy have equal listeners."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """What all listeners of one proxy share. ``resolver`` and ``mark`` as in :func:`exitway.envoy.cluster.clusters`."""
+    """What all listeners of one proxy share. ``resolver`` and ``mark`` as in :func:`exitway.envoy.cluster.clusters`.
+
+    ``id`` and ``name``: what says in a log and to people which workload it is (Envoy's format strings).
+    """
 
     resolver: str
     mark: int
     access_log: str
     denied_status: int = 404
+    id: str = LISTENER_ID
+    name: str = LISTENER_NAME
 
 
 def capturing_listener(captured: Captured, proxy: Proxy) -> Json:
@@ -72,9 +83,12 @@ def tcp_listener(captured: Captured, proxy: Proxy) -> Json:
     }
 
 
-def deciding(policy: Policy) -> Json:
-    """The part of a capturing listener that depends on the rules, and not on the workload."""
-    return {"filter_chain_matcher": matcher.filter_chain_matcher(policy)}
+def deciding(policy: Policy, pinned: Pinned = _NOTHING) -> Json:
+    """The part of a capturing listener that depends on the rules, and not on the workload.
+
+    ``pinned``: for one that all packets are led to, also those for names that rules for TCP speak of.
+    """
+    return {"filter_chain_matcher": matcher.filter_chain_matcher(policy, pinned)}
 
 
 def deciding_tcp(policy: Policy, pinned: Pinned) -> Json:
@@ -108,8 +122,7 @@ def _captured(name: str, port: int, captured: Captured) -> Json:
         "address": ipv4,
         "additional_addresses": [{"address": ipv6}],
         "transparent": True,
-        "metadata": {"filter_metadata": {"exitway": identity}},
-    }
+    } | ({"metadata": {"filter_metadata": {"exitway": identity}}} if captured.workload.name else {})
 
 
 def _tcp_chains(captured: Captured, proxy: Proxy) -> list[Json]:
@@ -130,7 +143,7 @@ def _tcp(stat_prefix: str, cluster: str, proxy: Proxy) -> Json:
         _NETWORK + "tcp_proxy.v3.TcpProxy",
         stat_prefix=stat_prefix,
         cluster=cluster,
-        **tcp_access_log(proxy.access_log),
+        **tcp_access_log(proxy.access_log, proxy.id),
     )
 
 
@@ -171,7 +184,7 @@ def _http(captured: Captured, proxy: Proxy) -> Json:
         _NETWORK + "http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="http",
         rds={"route_config_name": captured.routes, "config_source": ADS},
-        **http_access_log(proxy.access_log),
+        **http_access_log(proxy.access_log, proxy.id),
         # what the program says goes out as it was said
         generate_request_id=False,
         skip_xff_append=True,

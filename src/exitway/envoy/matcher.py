@@ -32,15 +32,18 @@ _IP_MATCHER = "xds.type.matcher.v3.IPMatcher"
 _SERVER_NAME_MATCHER = "xds.type.matcher.v3.ServerNameMatcher"
 
 
-def filter_chain_matcher(policy: Policy) -> Json:
-    """TCP by network and port, whatever is spoken; then TLS by name and port, and clear-text HTTP to its routes; the rest is refused."""
+def filter_chain_matcher(policy: Policy, pinned: Pinned = MappingProxyType({})) -> Json:
+    """TCP by network and port, whatever is spoken; then TLS by name and port, and clear-text HTTP to its routes; the rest is refused.
+
+    ``pinned``: TCP by name, where no other listener does that.
+    """
     if policy.audit:
         names = [{"domains": ["*"], "on_match": _chain(TLS)}]
         tls = _custom("ServerNameInput", _SERVER_NAME_MATCHER, _chain(NAMED), domain_matchers=names)
         return _audited(_tree("TransportProtocolInput", {"tls": tls, "raw_buffer": _http(_chain(NAMED))}))
     http = _http(_chain(DENY))
     by_protocol = _tree("TransportProtocolInput", {"tls": _tls(policy), "raw_buffer": http})
-    matcher: Json = _networks(policy, by_protocol)["matcher"]
+    matcher: Json = _networks(policy, by_protocol, pinned)["matcher"]
     return matcher
 
 

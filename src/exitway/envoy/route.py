@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from exitway.resources.intent import Permission, Permissions
 
 DIALLED_PORT = "exitway.dialled_port"
 DECISION = "x-exitway-decision"
+LISTENER_NAME = "%METADATA(LISTENER:exitway:workload)%"
 
 
 class Answer(StrEnum):
@@ -65,16 +67,23 @@ def usual_cluster(port: Port) -> str:
     return BY_NAME_OVER_TLS if port.originate_tls else BY_NAME
 
 
-def route_configuration(
-    name: str, policy: Policy, namespace: str, denied_status: int, cluster_for: ClusterFor = usual_cluster
-) -> Json:
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """What a denial says: the namespace, the HTTP status, and which workload it was (a format string)."""
+
+    namespace: str
+    status: int
+    workload: str = LISTENER_NAME
+
+
+def route_configuration(name: str, policy: Policy, denial: Denial, cluster_for: ClusterFor = usual_cluster) -> Json:
     """The names of a policy, for HTTP. Equal policies give equal JSON. ``cluster_for`` is asked once for what is equal."""
 
     def refuse(match: Json, port: int, reason: Reason, ports: Iterable[int]) -> Iterator[Json]:
         if policy.audit:
             yield from _let_through(match, port, reason)
         else:
-            yield {"match": match | _dialled(port)} | refusal(reason, namespace, denied_status, ports)
+            yield {"match": match | _dialled(port)} | refusal(reason, denial, ports)
 
     groups: defaultdict[_Rights, list[str]] = defaultdict(list)
     known: dict[object, _Rights] = {}
@@ -199,18 +208,18 @@ _SENTENCES = {
 }
 
 
-def refusal(reason: Reason, namespace: str, denied_status: int, ports: Iterable[int] = ()) -> Json:
+def refusal(reason: Reason, denial: Denial, ports: Iterable[int] = ()) -> Json:
     """The answer to a denied request: the status, ``x-exitway-decision``, and a short text that says who, what, which port and why."""
     why = _SENTENCES[reason].format(ports=" or ".join(map(str, ports)))
     body = (
         "Denied by Exitway\n"
-        f"  workload     {namespace}/%METADATA(LISTENER:exitway:workload)%\n"
+        f"  workload     {denial.namespace}/{denial.workload}\n"
         "  destination  %REQ(:AUTHORITY)%, HTTP, dialled at port %DOWNSTREAM_LOCAL_PORT%\n"
         f"{_REQUEST if reason in (Reason.METHOD, Reason.PATH, Reason.DENIED) else ''}"
         f"  reason       {reason}: {why}\n"
-        f"  to allow it  exitway create -f RULE.yml -n {namespace}    (an EgressRule for this host and port)\n"
+        f"  to allow it  exitway create -f RULE.yml -n {denial.namespace}    (an EgressRule for this host and port)\n"
     )
     return {
-        "direct_response": {"status": denied_status, "body_format": text(body)},
+        "direct_response": {"status": denial.status, "body_format": text(body)},
         "response_headers_to_add": [header(DECISION, f"deny; reason={reason}")],
     }

@@ -24,7 +24,7 @@ from exitway.envoy.listener import (
     publishing_listener,
     tcp_listener,
 )
-from exitway.envoy.route import route_configuration
+from exitway.envoy.route import Denial, route_configuration
 from exitway.envoy.snapshot import Resource, Snapshot
 from exitway.names.address import Pinned
 from exitway.names.workload import Workload
@@ -145,7 +145,7 @@ class Program:
             return before
         used: dict[str, Authorities | None] = {}
         cluster_for = self._verifiers.cluster_for(used)
-        routes = route_configuration(f"http/{name}", policy, namespace, self._proxy.denied_status, cluster_for)
+        routes = route_configuration(f"http/{name}", policy, Denial(namespace, self._proxy.denied_status), cluster_for)
         matchers = Resource.of(LISTENER, deciding(policy)), Resource.of(LISTENER, deciding_tcp(policy, {}))
         if before is not None:
             one, other = (

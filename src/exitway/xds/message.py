@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 from exitway.envoy.api import message_type
+from exitway.envoy.snapshot import Resource
 from exitway.xds.stream import Request, Response
 
 _REQUEST = "envoy.service.discovery.v3.DeltaDiscoveryRequest"
@@ -40,6 +42,33 @@ def write(response: Response) -> bytes:
         entry.resource.value = resource.data
     data: bytes = message.SerializeToString()
     return data
+
+
+def ask(type_url: str, held: Mapping[str, str], node: str) -> bytes:
+    """The first request of a client that is no Envoy: everything of a type. ``held``: what it has, by name, with versions."""
+    message: Any = message_type(_REQUEST)(type_url=type_url, initial_resource_versions=held)
+    message.node.id = node
+    data: bytes = message.SerializeToString()
+    return data
+
+
+def answer(type_url: str, nonce: str, error: str = "") -> bytes:
+    """Its ACK, or with an error its NACK."""
+    message: Any = message_type(_REQUEST)(type_url=type_url, response_nonce=nonce)
+    if error:
+        message.error_detail.code, message.error_detail.message = 13, error
+    data: bytes = message.SerializeToString()
+    return data
+
+
+def told(data: bytes) -> Response:
+    """What such a client is told."""
+    message: Any = message_type(_RESPONSE)()
+    message.ParseFromString(data)
+    resources = (
+        Resource(one.resource.type_url, one.name, {}, one.resource.value, one.version) for one in message.resources
+    )
+    return Response(message.type_url, message.nonce, tuple(resources), tuple(message.removed_resources))
 
 
 class Writer:

@@ -60,17 +60,17 @@ Authenticate = Callable[[str], Awaitable[Peer]]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """``proxies``: how many there are; ``acknowledged``: how many of them have what is meant; ``errors``: what some have refused."""
+    """``proxies``: how many there are; ``acknowledged``: how many of them have what is meant; ``errors``: who has refused something, and why."""
 
     proxies: int
     acknowledged: int
-    errors: tuple[str, ...] = ()
+    errors: tuple[tuple[Peer, str], ...] = ()
 
 
 class _Connection:
     """A stream, and what its writer waits for.
 
-    ``since``: the proxy has everything up to this publication, or, if it is in step, up to now. ``over``: it is not to be told more.
+    ``since``: the proxy has everything up to this revision, or, if it is in step, up to now. ``over``: it is not to be told more.
     """
 
     def __init__(self, peer: Peer, snapshot: Snapshot) -> None:
@@ -84,7 +84,8 @@ class _Connection:
 class DiscoveryServer:
     """Tells every connected proxy about the latest snapshot of its group, and knows what each has acknowledged.
 
-    ``moved``: called with the group when a proxy of it came, went or answered. ``publications``: how many there have been.
+    ``moved``: called with the group when a proxy of it came, went or answered.
+    ``revision``: of the rules that all snapshots are of; set it when the last of them is published, before anybody else has his turn.
     """
 
     def __init__(self, authenticate: Authenticate | None = None, moved: Callable[[str], None] = lambda _: None) -> None:
@@ -97,7 +98,7 @@ class DiscoveryServer:
         self._progress = asyncio.Event()
         self._writer = Writer()
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
-        self.publications = 0
+        self.revision = 0
 
     async def start(self, path: Path) -> None:
         """Serve on a Unix socket of mode 0600 (its directory is 0700 anyway)."""
@@ -139,7 +140,6 @@ class DiscoveryServer:
 
     def publish(self, snapshot: Snapshot, group: str = "") -> None:
         """From now on this is what every proxy of the group should have."""
-        self.publications += 1
         if self._snapshots.get(group) is snapshot:
             return
         self._snapshots[group] = snapshot
@@ -169,12 +169,12 @@ class DiscoveryServer:
             connection.over = True
             connection.due.set()
 
-    def standing(self, groups: Iterable[str], publication: int) -> Standing:
-        """How many proxies of these groups have what was published as the ``publication``-th."""
+    def standing(self, groups: Iterable[str], revision: int) -> Standing:
+        """How many proxies of these groups have what the rules said at a revision."""
         of_them = [one for group in groups for one in self._groups.get(group, ())]
-        done = sum(not one.stream.errors and (one.stream.in_step or one.since >= publication) for one in of_them)
-        errors = {error for one in of_them for error in one.stream.errors.values()}
-        return Standing(len(of_them), done, tuple(sorted(errors)))
+        having = [one for one in of_them if (self.revision if one.stream.in_step else one.since) >= revision]
+        errors = [(one.peer, error) for one in of_them for error in one.stream.errors.values()]
+        return Standing(len(of_them), sum(not one.stream.errors for one in having), tuple(errors))
 
     async def settled(self, proxies: int, timeout_seconds: float) -> bool:
         """Wait until so many proxies are connected and all are in step with their snapshots. False: not within the time."""
@@ -197,7 +197,7 @@ class DiscoveryServer:
 
     def _tell(self, connection: _Connection, snapshot: Snapshot) -> None:
         if connection.stream.in_step:
-            connection.since = self.publications - 1
+            connection.since = self.revision
         connection.stream.publish(snapshot)
         connection.due.set()
 

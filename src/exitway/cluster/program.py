@@ -1,0 +1,198 @@
+"""Rules and pods in, a snapshot for each group of pods out. Pure but for the certificate files that rules name.
+
+The cost of a change follows the namespaces that it touches: only their groups are worked out again, and of these only what has changed is built
+again. Nothing here depends on the order of events or on the replica: equal rules and pods give equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from exitway.cluster.pods import Group, Pod, Pods
+from exitway.dns.hashed import pin, pinned_names
+from exitway.envoy.api import LISTENER, ROUTE_CONFIGURATION
+from exitway.envoy.cluster import verified_by
+from exitway.envoy.listener import SIDECAR, Proxy, capturing_listener, deciding
+from exitway.envoy.route import Denial, route_configuration
+from exitway.envoy.snapshot import Resource, Snapshot
+from exitway.names.address import Pinned
+from exitway.names.workload import SYSTEM_NAMESPACE
+from exitway.policy.compile import compile_policy, concerns
+from exitway.policy.policy import Policy
+from exitway.proxy.authorities import Authorities
+from exitway.resources.intent import Intent
+from exitway.resources.registry import Registry
+from exitway.resources.resource import Resource as Rule
+from exitway.server.verifiers import Used, Verifiers
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    policy: Policy
+    pinned: Pinned
+    authorities: Used
+    resources: tuple[Resource, ...]
+    snapshot: Snapshot
+
+
+@dataclass
+class _Namespace:
+    pods: Pods
+    verifiers: Verifiers
+    compiled: dict[str, _Compiled] = field(default_factory=dict)
+
+
+class Program:
+    """``pods``: all that are captured, by uid."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self._listener = Resource.of(LISTENER, capturing_listener(SIDECAR, proxy))
+        self._registry = Registry()
+        self._namespaces: dict[str, _Namespace] = {}
+        self._names: dict[str, frozenset[str]] = {}
+        self._count: Counter[str] = Counter()
+        self._pinned: Pinned = {}
+        self.pods: dict[str, Pod] = {}
+
+    def follow(self, registry: Registry, touched: Iterable[str], now: datetime) -> set[str]:
+        """Take in new rules; ``touched``: the namespaces whose rules have changed. Returns the namespaces that they concern."""
+        self._registry = registry
+        touched = set(touched)
+        moved = self._pin(touched)
+        everyone = SYSTEM_NAMESPACE in touched
+        concerned = {name for name in self._namespaces if everyone or name in touched or self._uses(name, moved)}
+        for name in concerned:
+            self._compile(name, now)
+        return concerned
+
+    def put(self, pods: Iterable[Pod], gone: Iterable[str], now: datetime) -> set[str]:
+        """Pods are there or have changed, or (uids) are gone. Returns the namespaces that they concern."""
+        concerned: set[str] = set()
+        for uid in gone:
+            if pod := self.pods.pop(uid, None):
+                self._namespaces[pod.namespace].pods.remove(uid)
+                concerned.add(pod.namespace)
+        for pod in pods:
+            self.pods[pod.uid] = pod
+            self._in(pod.namespace).pods.put(pod)
+            concerned.add(pod.namespace)
+        for name in concerned:
+            self._compile(name, now)
+            if not len(self._namespaces[name].pods):
+                del self._namespaces[name]
+        return concerned
+
+    def due(self, now: datetime) -> set[str]:
+        """The namespaces whose policies have become others by the time, or by a file that a rule names; they are compiled anew."""
+        due = {name for name, one in self._namespaces.items() if _expired(one, now) or one.verifiers.changed()}
+        for name in due:
+            self._compile(name, now)
+        return due
+
+    def snapshots(self, namespace: str) -> Iterator[tuple[str, Snapshot]]:
+        """The groups of a namespace that have proxies of their own, and what these should have."""
+        known = self._namespaces.get(namespace)
+        return iter([(name, one.snapshot) for name, one in known.compiled.items()] if known else [])
+
+    def group_of(self, uid: str) -> str | None:
+        """The group of a pod that is there and has a proxy of its own."""
+        pod = self.pods.get(uid)
+        return self._namespaces[pod.namespace].pods.group_of(uid) if pod and not pod.node else None
+
+    def concerned(self, rule: Rule) -> Iterator[Group]:
+        """The groups that a rule speaks of."""
+        names = self._namespaces if rule.key.namespace == SYSTEM_NAMESPACE else [rule.key.namespace]
+        selectors = {intent.selector for intent in rule.intents}
+        for name in names:
+            if name in self._namespaces:
+                yield from self._namespaces[name].pods.selected(selectors)
+
+    def nodes(self, namespace: str) -> set[str]:
+        """The nodes that have pods of the namespace, with no proxy of their own."""
+        known = self._namespaces.get(namespace)
+        return {node for group in known.pods.groups.values() for node in group.nodes} if known else set()
+
+    def _in(self, name: str) -> _Namespace:
+        return self._namespaces.setdefault(name, _Namespace(Pods(name), Verifiers(self._proxy)))
+
+    def _pin(self, touched: Iterable[str]) -> set[str]:
+        """Keep the addresses of names that TCP rules speak of; returns the names whose addresses are others now."""
+        before = self._count.keys() & set(self._count)
+        for namespace in touched:
+            rules = self._registry.resources_in(namespace)
+            names = pinned_names(intent.proxied for rule in rules for intent in rule.intents)
+            self._count.subtract(self._names.pop(namespace, frozenset()))
+            self._count.update(names)
+            self._names[namespace] = names
+        self._count = +self._count
+        if self._count.keys() == before:
+            return set()
+        old, self._pinned = self._pinned, pin(self._count)
+        return {name for name in old.keys() & self._pinned.keys() if old[name] != self._pinned[name]}
+
+    def _uses(self, namespace: str, names: set[str]) -> bool:
+        return bool(names) and any(names & one.pinned.keys() for one in self._namespaces[namespace].compiled.values())
+
+    def _compile(self, name: str, now: datetime) -> None:
+        """Work out the policies of a namespace's groups. Groups that the same intents concern share one."""
+        namespace = self._namespaces[name]
+        intents = tuple(intent.proxied for intent in self._registry.intents_for(name))
+        namespace.pods.ask(intents)
+        shared: dict[tuple[int, ...], _Compiled] = {}
+        compiled: dict[str, _Compiled] = {}
+        for group in namespace.pods.groups.values():
+            if group.pods:
+                of_it = tuple(intent for intent in intents if concerns(intent, group.workload))
+                same = tuple(map(id, of_it))
+                before = namespace.compiled.get(group.id)
+                compiled[group.id] = shared[same] = shared.get(same) or self._built(
+                    namespace, of_it, group, before, now
+                )
+        namespace.compiled = compiled
+        namespace.verifiers.clusters(one.authorities for one in compiled.values())  # it forgets what is not in use
+
+    def _built(
+        self, namespace: _Namespace, intents: Iterable[Intent], group: Group, before: _Compiled | None, now: datetime
+    ) -> _Compiled:
+        policy = compile_policy(intents, group.workload, now)
+        exact = (str(host) for host in policy.tcp_hosts if not host.wildcard)
+        pinned = {name: self._pinned[name] for name in exact if name in self._pinned}
+        if (
+            before
+            and (before.policy, before.pinned) == (policy, pinned)
+            and namespace.verifiers.hold(before.authorities)
+        ):
+            return before
+        used: dict[str, Authorities | None] = {}
+        denial = Denial(group.workload.namespace, self._proxy.denied_status, self._proxy.name)
+        routes = route_configuration(SIDECAR.routes, policy, denial, namespace.verifiers.cluster_for(used))
+        listener = self._listener.merged(Resource.of(LISTENER, deciding(policy, pinned)))
+        verified = {verified_by(one.id) for one in used.values() if one}
+        clusters = [one for one in namespace.verifiers.clusters([used]) if one.name in verified]
+        resources = _kept(before, [Resource.of(ROUTE_CONFIGURATION, routes), listener, *clusters])
+        if before and resources == before.resources:
+            return _Compiled(policy, pinned, used, resources, before.snapshot)
+        return _Compiled(policy, pinned, used, resources, Snapshot.of(resources))
+
+
+def _kept(before: _Compiled | None, resources: Iterable[Resource]) -> tuple[Resource, ...]:
+    """The resources, as they were where they are equal: so it is seen that nothing is to be told."""
+    known = {(one.type_url, one.name, one.version): one for one in before.resources} if before else {}
+    return tuple(known.get((one.type_url, one.name, one.version), one) for one in resources)
+
+
+def _expired(namespace: _Namespace, now: datetime) -> bool:
+    return any(one.policy.valid_until and one.policy.valid_until <= now for one in namespace.compiled.values())
+
+
+def sidecar_proxy(resolver: str, mark: int, denied_status: int) -> Proxy:
+    """What the listeners of all sidecars share: they log to where the cluster collects logs, and their environment says which pod it is."""
+    pod: Mapping[str, str] = {
+        "id": "%ENVIRONMENT(POD_NAMESPACE)%/%ENVIRONMENT(POD_NAME)%",
+        "name": "%ENVIRONMENT(POD_NAME)%",
+    }
+    return Proxy(resolver, mark, "/dev/stdout", denied_status, **pod)
