@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exitway.dns.answer import TTL_SECONDS, answer
+from exitway.dns.answer import TTL_SECONDS, answer, parsed_answer
 from exitway.dns.synthetic import SyntheticAddresses
 
 
@@ -156,3 +156,17 @@ def test_rubbish_gets_an_answer_or_silence(rubbish, identity):
     for query in (rubbish, identity + b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + rubbish):
         response = answer(query, SyntheticAddresses())
         assert response is None or (response[:2] == query[:2] and response[2] & 0x80 and len(response) <= 1232)
+
+
+@given(
+    st.sampled_from([*NAMES, *NO_NAMES, "localhost", "A.B.localhost."]),
+    st.sampled_from(["A", "AAAA", "TXT", "SRV", "ANY", "PTR"]),
+    st.sampled_from([{}, {"use_edns": 0}, {"use_edns": 0, "want_dnssec": True, "payload": 512}]),
+    st.booleans(),
+)
+def test_a_plain_query_is_answered_as_any_other(name, kind, edns, desired):
+    query = dns.message.make_query(name, kind, flags=dns.flags.RD if desired else 0, **edns)
+    responses = [
+        dns.message.from_wire(way(query.to_wire(), SyntheticAddresses()) or b"") for way in (answer, parsed_answer)
+    ]
+    assert responses[0].to_text() == responses[1].to_text()

@@ -24,28 +24,54 @@ import dns.rdatatype
 import dns.reversename
 import dns.rrset
 
+from exitway.dns import wire
 from exitway.dns.synthetic import Addresses, Synthetic
 from exitway.names.host import ends_in_number, is_label
 
 TTL_SECONDS = 60
+_SOA = wire.soa(TTL_SECONDS)
 _LOOPBACK = Synthetic("127.0.0.1", "::1")
 _REVERSE = (dns.name.from_text("in-addr.arpa"), dns.name.from_text("ip6.arpa"))
-_PAYLOAD_BYTES = 1232
 
 
 def answer(query: bytes, addresses: Addresses) -> bytes | None:
     """The answer to one query, without the length that TCP puts before it. None: say nothing, it is not a query."""
     if len(query) < 12 or query[2] & 0x80:
         return None
+    plain = wire.read(query)
+    if plain is not None and not plain.name.endswith(".arpa"):
+        return plain_answer(plain, addresses)
+    return parsed_answer(query, addresses)
+
+
+def parsed_answer(query: bytes, addresses: Addresses) -> bytes:
+    """The same for any query that has a header, plain or not."""
     try:
         message = dns.message.from_wire(query)
-        response = dns.message.make_response(message, recursion_available=True, our_payload=_PAYLOAD_BYTES)
+        response = dns.message.make_response(message, recursion_available=True, our_payload=wire.PAYLOAD_BYTES)
     except dns.exception.DNSException:
         return query[:2] + bytes([0x80 | query[2] & 0x79, 0x80 | dns.rcode.FORMERR, *[0] * 8])
     response.set_rcode(_fill(response, message, addresses))
     if not response.answer and response.rcode() in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
         response.authority.append(_authority())
     return response.to_wire()
+
+
+def plain_answer(query: wire.Query, addresses: Addresses) -> bytes:
+    """The answer to a plain query that is not a reverse one."""
+    found = synthetic(query.name, addresses)
+    if found is None:
+        return denial(query)
+    if query.rdtype == wire.A:
+        return query.response(wire.NOERROR, (query.address(TTL_SECONDS, found.ipv4),))
+    if query.rdtype == wire.AAAA:
+        return query.response(wire.NOERROR, (query.address(TTL_SECONDS, found.ipv6),))
+    return query.response(wire.NOERROR, (), _SOA)
+
+
+def denial(query: wire.Query) -> bytes:
+    """There is no such name."""
+    return query.response(wire.NXDOMAIN, (), _SOA)
 
 
 def _fill(response: dns.message.Message, query: dns.message.Message, addresses: Addresses) -> dns.rcode.Rcode:
@@ -63,7 +89,7 @@ def _fill(response: dns.message.Message, query: dns.message.Message, addresses: 
         if name and question.rdtype == dns.rdatatype.PTR:
             response.answer.append(dns.rrset.from_text(question.name, TTL_SECONDS, "IN", "PTR", f"{name}."))
         return dns.rcode.NOERROR if name else dns.rcode.NXDOMAIN
-    found = _addresses(question.name.to_text(omit_final_dot=True).lower(), addresses)
+    found = synthetic(question.name.to_text(omit_final_dot=True).lower(), addresses)
     if found is None:
         return dns.rcode.NXDOMAIN
     if question.rdtype == dns.rdatatype.A:
@@ -73,7 +99,8 @@ def _fill(response: dns.message.Message, query: dns.message.Message, addresses: 
     return dns.rcode.NOERROR
 
 
-def _addresses(name: str, addresses: Addresses) -> Synthetic | None:
+def synthetic(name: str, addresses: Addresses) -> Synthetic | None:
+    """The addresses of a name (in normal form); None: it is no host name."""
     labels = name.split(".")
     if not all(map(is_label, labels)) or ends_in_number(name):
         return None

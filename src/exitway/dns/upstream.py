@@ -16,6 +16,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
+from exitway.names.address import name_server
+
 PATIENCE_SECONDS = 4.0
 MOST_REMEMBERED = 20_000
 SHORTEST_TTL, LONGEST_TTL = 1, 300
@@ -58,9 +60,4 @@ class Upstream:
 
 
 def _server(text: str) -> dns.nameserver.Nameserver:
-    address, port = text, "53"
-    if text.startswith("["):
-        address, _, port = text[1:].partition("]:")
-    elif text.count(":") == 1:
-        address, port = text.split(":")
-    return dns.nameserver.Do53Nameserver(address.removesuffix("]"), int(port or 53))
+    return dns.nameserver.Do53Nameserver(*name_server(text))

@@ -36,3 +36,10 @@ def endpoint(text: str) -> tuple[str, int]:
     """Address and port of ``address:port`` or ``[address]:port``."""
     address, _, port = text.rpartition(":")
     return address.strip("[]"), int(port)
+
+
+def name_server(text: str) -> tuple[str, int]:
+    """Address and port of a DNS server: the same, or ``address`` or ``[address]`` alone."""
+    if text.endswith("]") or (text.count(":") != 1 and not text.startswith("[")):
+        return text.strip("[]"), 53
+    return endpoint(text)
