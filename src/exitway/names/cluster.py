@@ -36,7 +36,11 @@ RESOLVER_PORT = 5354
 CAPTURED_MARK = 0x45580001
 """Of packets in a pod's namespace that are led to the proxy."""
 PROXY_MARK = 0x45580002
-"""Of packets that a sidecar sends. Setting a mark needs a capability that no container of an application has."""
+"""Of packets that a sidecar sends to names and to the control plane. Setting a mark needs a capability that no container of an application has."""
+ADDRESS_MARK = 0x45580003
+"""Of those among them that go to an address which a rule for its network allows: what guards names does not hold for it."""
+INBOUND_MARK = 0x45580004
+"""Of the connections that came in from elsewhere: their answers leave."""
 CAPTURE_TABLE = 17752
 """The routing table of a pod's namespace by which marked packets come back in."""
 
