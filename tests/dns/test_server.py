@@ -28,7 +28,7 @@ def netns():
         async def serve():
             addresses = SyntheticAddresses()
 
-            async def answer_it(query):
+            async def answer_it(query, _):
                 return answer(query, addresses)
 
             resolver = NameServer(in_netns(path, workload_sockets), answer_it)

@@ -43,6 +43,8 @@ class ClusterSettings:
     """Pods, services and nodes, by commas; empty: found."""
     cluster_dns: tuple[str, ...] = ()
     """The cluster's DNS servers; empty: those of /etc/resolv.conf."""
+    upstream_dns: tuple[str, ...] = ()
+    """The DNS servers that names outside are asked of; empty: the cluster's."""
     cluster_domain: str = "cluster.local"
     """The cluster's own domain."""
     token: Path = Path("/var/run/secrets/exitway/token")
@@ -70,7 +72,8 @@ class ClusterSettings:
             )
         }
         given["cluster_ranges"] = tuple(read.each("cluster_ranges", ip_network))
-        given["cluster_dns"] = tuple(map(str, read.each("cluster_dns", ip_address)))
+        for name in ("cluster_dns", "upstream_dns"):
+            given[name] = tuple(map(str, read.each(name, ip_address)))
         given["sidecar_resources"] = read.mapping("sidecar_resources")
         settings = cls(
             read.text("pod_name", required=True),

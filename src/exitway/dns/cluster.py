@@ -47,7 +47,7 @@ class Fate(Enum):
 class Cluster:
     """``servers``: the cluster's DNS (``address``, ``address:port``); ``domains``: its own, the first one is that of services.
 
-    ``ranges``: of pods and services; ``search``: the domains that nodes give to their pods.
+    ``ranges``: of pods and services, and single addresses of nodes; ``search``: the domains that nodes give to their pods.
     """
 
     servers: tuple[str, ...]
@@ -91,8 +91,13 @@ def fate(query: wire.Query, cluster: Cluster, view: View) -> Fate:
         return Fate.CLUSTER if _has_form(name.removesuffix(domain).removesuffix(".")) else Fate.NOWHERE
     if name.endswith(".arpa"):
         address = reversed_address(name) if query.rdtype == wire.PTR else None
-        return Fate.CLUSTER if address and any(address in network for network in cluster.ranges) else Fate.SYNTHETIC
+        return Fate.CLUSTER if address and _is_of_cluster(address, cluster) else Fate.SYNTHETIC
     return _outside(name, cluster, view)
+
+
+def _is_of_cluster(address: ipaddress.IPv4Address | ipaddress.IPv6Address, cluster: Cluster) -> bool:
+    """Not a node's: many clusters' DNS asks for what it does not know outside."""
+    return any(address in network for network in cluster.ranges if network.prefixlen < network.max_prefixlen)
 
 
 def _outside(name: str, cluster: Cluster, view: View) -> Fate:
@@ -118,16 +123,22 @@ def pattern(name: str, named: Container[Host]) -> Host | None:
 def neighbours(name: str, cluster: Cluster, view: View) -> tuple[str, ...]:
     """What the cluster has if a name that is to have a synthetic address is rather one of the cluster's own, at the end of a search for it.
 
-    ``db.shop`` is a service, or was to be one, if there is a namespace ``shop``; ``web-0.nginx`` a pod if there is a service ``nginx``.
+    ``db.shop`` is a service, or was to be one, if there is a namespace ``shop``; ``web-0.nginx`` a pod if there is a service ``nginx``; but not
+    if a rule :func:`speaks_of` it.
     """
     labels = name.split(".")
-    found = pattern(name, view.named)
-    if not 1 < len(labels) <= _MOST_LABELS or (found is not None and found.suffix):
+    if not 1 < len(labels) <= _MOST_LABELS:
         return ()
     parents = [".".join(labels[1:])]
     if len(labels) == 2 and view.namespace:
         parents.append(f"{labels[1]}.{view.namespace}")
     return tuple(f"{parent}.svc.{cluster.domains[0]}" for parent in parents)
+
+
+def speaks_of(name: str, view: View) -> bool:
+    """Whether a rule has the name, be it by a pattern, but for the pattern of all names."""
+    found = pattern(name, view.named)
+    return found is not None and bool(found.suffix)
 
 
 def of_interest(hosts: Iterable[Host], cluster: Cluster, search: Iterable[str] = ()) -> frozenset[Host]:

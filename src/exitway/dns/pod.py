@@ -11,7 +11,7 @@ import dns.rdatatype
 
 from exitway.dns import wire
 from exitway.dns.answer import denial, parsed_answer, plain_answer
-from exitway.dns.cluster import Cluster, Fate, View, fate, neighbours
+from exitway.dns.cluster import Cluster, Fate, View, fate, neighbours, speaks_of
 from exitway.dns.forward import Forwarder
 from exitway.dns.inside import inside
 from exitway.dns.synthetic import Addresses
@@ -70,13 +70,15 @@ class PodNames:
             return parsed_answer(message, view.addresses)
         questions = [self._has(name) for name in neighbours(query.name, self.cluster, view)]
         if all(one.done() for one in questions):
-            return denial(query) if any(one.result() for one in questions) else plain_answer(query, view.addresses)
-        return self._unless_near(query, questions, view)
+            return self._unless_near(query, any(one.result() for one in questions), view)
+        return self._when_known(query, questions, view)
+
+    async def _when_known(self, query: wire.Query, questions: list[asyncio.Task[bool]], view: View) -> bytes:
+        return self._unless_near(query, any(await asyncio.gather(*map(asyncio.shield, questions))), view)
 
     @staticmethod
-    async def _unless_near(query: wire.Query, questions: list[asyncio.Task[bool]], view: View) -> bytes:
-        found = await asyncio.gather(*map(asyncio.shield, questions))
-        return denial(query) if any(found) else plain_answer(query, view.addresses)
+    def _unless_near(query: wire.Query, near: bool, view: View) -> bytes:  # noqa: FBT001 - an answer
+        return denial(query) if near and not speaks_of(query.name, view) else plain_answer(query, view.addresses)
 
     def _has(self, name: str) -> asyncio.Task[bool]:
         """Whether the cluster has a name."""

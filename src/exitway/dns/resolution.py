@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -29,7 +29,7 @@ import dns.rrset
 from exitway.dns.synthetic import Addresses
 from exitway.dns.upstream import Resolved, Upstream
 from exitway.names.call import Reason
-from exitway.names.guard import Excepted, audited, permitted
+from exitway.names.guard import Excepted, Network, audited, permitted
 from exitway.names.host import LOCAL_HOST, Host, ends_in_number, is_name
 from exitway.names.question import Kind, Question, parse
 
@@ -63,7 +63,10 @@ class Lost:
 
 @dataclass
 class Asker(Generic[Held]):
-    """A workload, as far as the resolver knows it. ``local_ports``: of ``host.exitway.internal``; none where it cannot be reached from here."""
+    """A workload, as far as the resolver knows it. ``local_ports``: of ``host.exitway.internal``; none where it cannot be reached from here.
+
+    ``closed``: networks where no name leads without an exception, like private ones. ``permits``: whether a name may be asked about at all.
+    """
 
     identity: str
     addresses: Held
@@ -72,6 +75,11 @@ class Asker(Generic[Held]):
     audit: bool = False
     waiting: int = 0
     lost: Lost = field(default_factory=Lost)
+    closed: Sequence[Network] = ()
+    permits: Callable[[Question, str], bool] = lambda _question, _name: True
+
+
+Find = Callable[[Question], Awaitable[Asker[Any] | None]]
 
 
 class Resolution:
@@ -87,8 +95,8 @@ class Resolution:
         self.askers = askers
         self._refused = refused
 
-    async def answer(self, query: bytes) -> bytes | None:
-        """The answer to one query, as bytes of a DNS message. None: it is not a query."""
+    async def answer(self, query: bytes, find: Find | None = None) -> bytes | None:
+        """The answer to one query, as bytes of a DNS message. None: it is not a query. ``find``: who it is that asks; by default, ``askers`` know."""
         try:
             message = dns.message.from_wire(query)
         except dns.exception.DNSException:
@@ -98,7 +106,7 @@ class Resolution:
         response = dns.message.make_response(message, recursion_available=True)
         asked = message.question[0]
         question = parse(asked.name.to_text(omit_final_dot=True))
-        asker = self.askers.get(question.workload) if question else None
+        asker = await (find or self._find)(question) if question else None
         if question is None or asker is None:
             response.set_rcode(dns.rcode.REFUSED)
             return response.to_wire()
@@ -108,6 +116,9 @@ class Resolution:
             kind = dns.rdatatype.to_text(asked.rdtype)
             response.answer.append(dns.rrset.from_text(asked.name, resolved.ttl_seconds, "IN", kind, address))
         return response.to_wire()
+
+    async def _find(self, question: Question) -> Asker[Any] | None:
+        return self.askers.get(question.workload)
 
     async def _resolve(self, asker: Asker[Any], question: Question, rdtype: dns.rdatatype.RdataType) -> Resolved:
         if rdtype not in _FAMILIES:
@@ -121,7 +132,7 @@ class Resolution:
                 return Resolved(dns.rcode.REFUSED)
             return Resolved(dns.rcode.NOERROR, (LOOPBACK,) * (rdtype == dns.rdatatype.A))
         resolved = await self._answered(asker, name, rdtype)
-        if asker.lost.holds(question, name, asyncio.get_running_loop().time()):
+        if asker.lost.holds(question, name, asyncio.get_running_loop().time()) or not asker.permits(question, name):
             self._refused(asker, name, question.port, Reason.REVOKED)
             return Resolved(dns.rcode.SERVFAIL)
         kept = [one for one in resolved.addresses if _permitted(one, question, asker)]
@@ -170,4 +181,4 @@ class Resolution:
 
 
 def _permitted(address: str, question: Question, asker: Asker[Any]) -> bool:
-    return permitted(ipaddress.ip_address(address), question.port, asker.exceptions)
+    return permitted(ipaddress.ip_address(address), question.port, asker.exceptions, asker.closed)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from exitway.names.address import RESOLVER_IPV4, RESOLVER_IPV6
@@ -15,10 +18,22 @@ _MOST_CONNECTIONS = 32
 """Over TCP, at once. The sockets are the server's, so a workload may not have as many as it likes."""
 _MOST_QUERIES = 20_000
 """Over UDP, that wait for an answer. Who asks more asks again."""
+_MOST_AT_ONCE = 64
+"""Datagrams that are taken from a socket before others have their turn."""
 _PATIENCE_SECONDS = 5.0
+_BUFFER_BYTES = 1 << 22
 
-Answer = Callable[[bytes], Awaitable[bytes | None]]
-"""The answer to a query, each without the length that TCP puts before it. None: say nothing, it is not a query."""
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who asks: the address that a query came from. ``stream``: over TCP."""
+
+    address: str
+    stream: bool
+
+
+Answer = Callable[[bytes, Source], Awaitable[bytes | None] | bytes | None]
+"""The answer to a query, each without the length that TCP puts before it; at once, or when it is known. None: say nothing, it is not a query."""
 
 
 def workload_sockets() -> list[socket.socket]:
@@ -47,13 +62,32 @@ def loopback_sockets(port: int = 0) -> list[socket.socket]:
         raise
 
 
-class NameServer:
-    """Serves until closed, in the running event loop."""
+def public_sockets(port: int) -> list[socket.socket]:
+    """A TCP and a UDP socket at all addresses of this machine, IPv4 and (where there is any) IPv6 apart.
 
-    def __init__(self, sockets: Sequence[socket.socket], answer: Answer) -> None:
+    Raises:
+        OSError: somebody has the port.
+    """
+    families = [(socket.AF_INET, "0.0.0.0")] + [(socket.AF_INET6, "::")] * socket.has_dualstack_ipv6()  # noqa: S104
+    kinds = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
+    return [_bound(family, kind, address, port) for family, address in families for kind in kinds]
+
+
+class NameServer:
+    """Serves until closed, in the running event loop. Over TCP, no address has more than ``most_of_one`` of the ``most`` connections."""
+
+    def __init__(
+        self,
+        sockets: Sequence[socket.socket],
+        answer: Answer,
+        most: int = _MOST_CONNECTIONS,
+        most_of_one: int = _MOST_CONNECTIONS,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sockets = sockets
         self._answer = answer
+        self._most, self._most_of_one = most, most_of_one
+        self._connected: Counter[str] = Counter()
         self._queries: set[asyncio.Task[None]] = set()
         self._conversations: set[asyncio.Task[None]] = set()
         for one in sockets:
@@ -69,45 +103,57 @@ class NameServer:
             task.cancel()
 
     def _receive(self, one: socket.socket) -> None:
-        try:
-            query, asker = one.recvfrom(4096)
-        except OSError:
-            return
-        if len(self._queries) < _MOST_QUERIES:
-            self._begin(self._queries, self._reply(one, query, asker))
+        for _ in range(_MOST_AT_ONCE):
+            try:
+                query, asker = one.recvfrom(4096)
+            except OSError:
+                return
+            answer = self._answer(query, Source(asker[0], stream=False))
+            if isinstance(answer, bytes):
+                _send(one, answer, asker)
+            elif answer is not None:
+                if len(self._queries) < _MOST_QUERIES:
+                    self._begin(self._queries, self._reply(one, answer, asker))
+                elif inspect.iscoroutine(answer):
+                    answer.close()
 
-    async def _reply(self, one: socket.socket, query: bytes, asker: Any) -> None:
-        response = await self._answer(query)
+    @staticmethod
+    async def _reply(one: socket.socket, answer: Awaitable[bytes | None], asker: Any) -> None:
+        response = await answer
         if response is not None:
-            with contextlib.suppress(OSError):  # the asker has gone, or does not read: it is theirs to ask again
-                one.sendto(response, asker)
+            _send(one, response, asker)
 
     def _accept(self, one: socket.socket) -> None:
         try:
-            connection, _ = one.accept()
+            connection, (address, *_) = one.accept()
         except OSError:
             return
-        if len(self._conversations) >= _MOST_CONNECTIONS:
+        if self._connected.total() >= self._most or self._connected[address] >= self._most_of_one:
             connection.close()
             return
-        self._begin(self._conversations, self._converse(connection))
+        self._connected[address] += 1
+        self._begin(self._conversations, self._converse(connection, Source(address, stream=True)))
 
-    async def _converse(self, connection: socket.socket) -> None:
+    async def _converse(self, connection: socket.socket, source: Source) -> None:
         """Queries and answers, each after its length in two bytes (RFC 1035, section 4.2.2), until one side has had enough."""
-        reader, writer = await asyncio.open_connection(sock=connection)
         try:
-            while True:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
-                    length = int.from_bytes(await reader.readexactly(2))
-                    response = await self._answer(await reader.readexactly(length))
-                    if response is None:
-                        return
-                    writer.write(len(response).to_bytes(2) + response)
-                    await writer.drain()
+            reader, writer = await asyncio.open_connection(sock=connection)
+            try:
+                while True:
+                    async with asyncio.timeout(_PATIENCE_SECONDS):
+                        length = int.from_bytes(await reader.readexactly(2))
+                        answer = self._answer(await reader.readexactly(length), source)
+                        response = answer if answer is None or isinstance(answer, bytes) else await answer
+                        if response is None:
+                            return
+                        writer.write(len(response).to_bytes(2) + response)
+                        await writer.drain()
+            finally:
+                writer.close()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass
         finally:
-            writer.close()
+            self._connected -= Counter([source.address])
 
     def _begin(self, tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -115,11 +161,20 @@ class NameServer:
         task.add_done_callback(tasks.discard)
 
 
+def _send(one: socket.socket, response: bytes, asker: Any) -> None:
+    with contextlib.suppress(OSError):  # the asker has gone, or does not read: it is theirs to ask again
+        one.sendto(response, asker)
+
+
 def _bound(family: int, kind: int, address: str, port: int) -> socket.socket:
     one = socket.socket(family, kind | socket.SOCK_NONBLOCK)
     try:
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if kind == socket.SOCK_STREAM:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        else:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
         one.bind((address, port))
         if kind == socket.SOCK_STREAM:
             one.listen()

@@ -36,11 +36,13 @@ Excepted = tuple[Network, int, bool]
 """A network, a port, and whether the rules for networks allow it. The narrowest network that holds an address counts."""
 
 
-def permitted(address: IPv4Address | IPv6Address, port: int, exceptions: Iterable[Excepted]) -> bool:
-    """Whether a name may lead to this address and port."""
+def permitted(
+    address: IPv4Address | IPv6Address, port: int, exceptions: Iterable[Excepted], closed: Iterable[Network] = ()
+) -> bool:
+    """Whether a name may lead to this address and port. ``closed``: networks that are like private ones, such as a cluster's own."""
     if any(address in network for network in _NEVER):
         return False
-    if not any(address in network for network in _PRIVATE):
+    if not any(address in network for network in (*_PRIVATE, *closed)):
         return True
     holding = [(network.prefixlen, allowed) for network, of, allowed in exceptions if of == port and address in network]
     return bool(holding) and max(holding)[1]

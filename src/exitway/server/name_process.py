@@ -16,6 +16,9 @@ that comes with it, being larger than a message may be:
                        "held": [PATTERN, ...], "audit": BOOL}
                       {"lost": ID, "entries": [[PATTERN, PORT, KIND, LOST], ...]}: all that may not be answered for a while
                       {"release": ID, "names": [NAME, ...]}: their addresses mean something to the proxy now
+                      {"cluster": {"servers": [SERVER, ...], "domains": [DOMAIN, ...], "ranges": [NETWORK, ...], "search": [DOMAIN, ...]}}:
+                       all workloads are pods of a cluster (``dns/cluster.py``)
+                      {"view": ID, "namespace": NAMESPACE, "search": [DOMAIN, ...], "named": [PATTERN, ...]}: what a pod's names depend on
     to the server     {"serving": [ID, ...], "proxy": PORT} at first
                       {"id": ID, "name": NAME, "addresses": [IPV4, IPV6]} for each name; the old ones first, then
                       {"announced": true}
@@ -34,7 +37,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -42,9 +45,11 @@ from typing import Any
 
 from exitway.capture import kernel
 from exitway.dns.answer import answer
+from exitway.dns.cluster import Cluster, View
 from exitway.dns.following import Following
+from exitway.dns.pod import PodNames
 from exitway.dns.resolution import Asker, Lost, Resolution
-from exitway.dns.server import NameServer
+from exitway.dns.server import NameServer, Source
 from exitway.dns.synthetic import Synthetic, SyntheticAddresses
 from exitway.dns.upstream import Upstream
 from exitway.names.call import Reason
@@ -126,6 +131,8 @@ class NameProcess:
         self._askers: dict[str, Asker[Announced]] = {}
         self._resolution = Resolution(Upstream(()), self._askers, self._refused)
         self._following = Following(lambda: self._resolution.upstream, self._leads)
+        self._pods: PodNames | None = None
+        self._views: dict[str, View] = {}
         self._proxy: NameServer | None = None
         self._proxy_port = 0
         self.done = asyncio.Event()
@@ -186,27 +193,50 @@ class NameProcess:
     def _hear(self, message: dict[str, Any], sockets: list[socket.socket]) -> None:
         if "add" in message:
             self._add(message["add"], Process(message["pid"], message["start_time"]), sockets)
-        elif "pin" in message:
-            self._pin(message["pin"], message["names"])
-        elif "unpin" in message:
-            self._unpin(self._asker(message["unpin"]).addresses, message["names"])
+        elif "upstream" in message:
+            self._serve_proxy(message["upstream"], sockets)
         elif "follow" in message:
             self._following.follow(message["follow"])
         elif "leave" in message:
             self._following.leave(message["leave"])
-        elif "upstream" in message:
-            self._serve_proxy(message["upstream"], sockets)
+        elif "cluster" in message:
+            self._join(Cluster.of_json(message["cluster"]))
+        elif "remove" in message:
+            self._remove(message["remove"])
+        else:
+            self._hear_of_one(message)
+
+    def _hear_of_one(self, message: dict[str, Any]) -> None:
+        """What a workload's names are to be."""
+        if "pin" in message:
+            self._pin(message["pin"], message["names"])
+        elif "unpin" in message:
+            self._unpin(self._asker(message["unpin"]).addresses, message["names"])
         elif "limits" in message:
             self._limit(message)
         elif "lost" in message:
             self._lose(message["lost"], message["entries"])
         elif "release" in message:
             self._asker(message["release"]).addresses.release(message["names"])
-        else:
-            self._remove(message["remove"])
+        elif "view" in message:
+            self._views[message["view"]] = self._view(message)
 
     def _asker(self, identity: str) -> Asker[Announced]:
-        return self._askers.setdefault(label(identity), Asker(identity, Announced(identity, self)))
+        closed = self._pods.cluster.ranges if self._pods else ()
+        return self._askers.setdefault(label(identity), Asker(identity, Announced(identity, self), closed=closed))
+
+    def _join(self, cluster: Cluster) -> None:
+        if self._pods is not None:
+            self._pods.close()
+        self._pods = PodNames(cluster, lambda: self._resolution.upstream)
+        for asker in self._askers.values():
+            asker.closed = cluster.ranges
+
+    def _view(self, message: dict[str, Any]) -> View:
+        addresses = self._asker(message["view"]).addresses
+        named = frozenset(map(Host.parse, message["named"]))
+        same = next((view.named for view in self._views.values() if view.named == named), named)
+        return View(addresses, message["namespace"], tuple(message["search"]), same)
 
     def _pin(self, identity: str, names: Mapping[str, str]) -> None:
         table = self._asker(identity).addresses
@@ -222,7 +252,7 @@ class NameProcess:
         if sockets:
             if self._proxy is not None:
                 self._proxy.close()
-            self._proxy = NameServer(sockets, self._resolution.answer)
+            self._proxy = NameServer(sockets, lambda query, _: self._resolution.answer(query))
             self._proxy_port = sockets[0].getsockname()[1]
 
     def _limit(self, message: dict[str, Any]) -> None:
@@ -247,17 +277,27 @@ class NameProcess:
             self._server = None
             self._askers = {one: asker for one, asker in self._askers.items() if asker.identity in self._served}
             self._resolution.askers = self._askers
+            self._views = {identity: view for identity, view in self._views.items() if identity in self._served}
 
     def _add(self, identity: str, process: Process, sockets: list[socket.socket]) -> None:
         watch = self._loop.create_task(self._until_ended(identity, process))
         addresses = self._asker(identity).addresses
 
-        async def answer_it(query: bytes) -> bytes | None:
-            response = answer(query, addresses)
-            await addresses.released()
+        async def answer_it(query: bytes, source: Source) -> bytes | None:
+            answered = self._answer(identity, query, addresses, source)
+            response = answered if answered is None or isinstance(answered, bytes) else await answered
+            await addresses.released()  # of the name that was asked for just now: nobody else was in between
             return response
 
         self._served[identity] = _Served(NameServer(sockets, answer_it), watch)
+
+    def _answer(
+        self, identity: str, query: bytes, addresses: Announced, source: Source
+    ) -> bytes | Awaitable[bytes] | None:
+        if self._pods is None:
+            return answer(query, addresses)
+        view = self._views.get(identity) or View(addresses)
+        return self._pods.answer(query, view, stream=source.stream)
 
     async def _until_ended(self, identity: str, process: Process) -> None:
         await process.ended()
@@ -267,6 +307,7 @@ class NameProcess:
     def _remove(self, identity: str) -> None:
         served = self._served.pop(identity, None)
         self._askers.pop(label(identity), None)
+        self._views.pop(identity, None)
         if served is not None:
             served.server.close()
             if served.watch is not asyncio.current_task():

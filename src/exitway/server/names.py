@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from exitway.capture.netns import in_netns
+from exitway.dns.cluster import Cluster
 from exitway.dns.server import loopback_sockets, workload_sockets
 from exitway.dns.synthetic import Synthetic
 from exitway.names.call import Reason
@@ -72,6 +73,8 @@ class Names:
         self.asked = asyncio.Event()
         self._refusals: OrderedDict[tuple[str, str, int], tuple[Reason, float]] = OrderedDict()
         self._lost: dict[str, dict[str, Any]] = {}
+        self._cluster: dict[str, Any] = {}
+        self._views: dict[str, dict[str, Any]] = {}
         self._matching: dict[str, tuple[list[Host], int, list[str]]] = {}
         self._heard: Counter[str] = Counter()
         self._connection: socket.socket | None = None
@@ -94,7 +97,12 @@ class Names:
             for identity in self._served - self._given.keys():  # of a server before us, and gone since
                 self._served.discard(identity)
                 self._send({"remove": identity})
-            for message in (*self._limits.values(), *self._lost.values()):
+            for message in (
+                *filter(None, [self._cluster]),
+                *self._limits.values(),
+                *self._views.values(),
+                *self._lost.values(),
+            ):
                 self._send(message)
             for identity in self._given.keys() - self._served:
                 self._hand_over(identity)
@@ -149,6 +157,19 @@ class Names:
         self._lost[identity] = {"lost": identity, "entries": entries}
         self._send(self._lost[identity])
 
+    def join(self, cluster: Cluster) -> None:
+        """From now on the workloads are pods of a cluster."""
+        self._cluster = {"cluster": cluster.json}
+        self._send(self._cluster)
+
+    def view(self, identity: str, namespace: str, search: Sequence[str], named: Iterable[Host]) -> None:
+        """What the names of a pod depend on, see :class:`~exitway.dns.cluster.View`."""
+        patterns = sorted(map(str, named))
+        view = {"view": identity, "namespace": namespace, "search": list(search), "named": patterns}
+        if self._views.get(identity) != view:
+            self._views[identity] = view
+            self._send(view)
+
     def names_of(self, identity: str, patterns: Iterable[Host]) -> list[str]:
         """The names that a workload has asked for and one of the patterns matches, the first ones first, no more than :data:`MOST_OF_PATTERNS`."""
         patterns, heard = list(patterns), self._heard[identity]
@@ -177,7 +198,7 @@ class Names:
     def remove(self, identity: str) -> None:
         """Serve there no more. The names are still known for a while: what was seen of the workload may be yet to be recorded."""
         tables: tuple[dict[str, Any], ...] = (
-            self._given, self._pinned, self._limits, self._held, self._lost, self._matching, self._heard,
+            self._given, self._pinned, self._limits, self._held, self._lost, self._matching, self._heard, self._views,
         )  # fmt: skip
         for table in tables:
             table.pop(identity, None)

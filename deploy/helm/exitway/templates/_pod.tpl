@@ -12,6 +12,7 @@
 - {name: EXITWAY_NATIVE_SIDECARS, value: {{ include "exitway.nativeSidecars" . | quote }}}
 - {name: EXITWAY_CLUSTER_RANGES, value: {{ join "," .Values.cluster.ranges | quote }}}
 - {name: EXITWAY_CLUSTER_DNS, value: {{ join "," .Values.cluster.dns | quote }}}
+- {name: EXITWAY_UPSTREAM_DNS, value: {{ join "," .Values.cluster.upstreamDns | quote }}}
 - {name: EXITWAY_CLUSTER_DOMAIN, value: {{ .Values.cluster.domain | quote }}}
 - {name: EXITWAY_CERTIFICATES, value: {{ .Values.certificates.from | quote }}}
 - {name: EXITWAY_DENIED_STATUS, value: {{ .Values.deniedStatus | quote }}}

@@ -1,0 +1,34 @@
+"""What the kubelet asks a part that has no web server: ``/readyz`` and ``/livez``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+_PATIENCE_SECONDS = 2.0
+_LINES = {200: "OK", 404: "Not Found", 503: "Service Unavailable"}
+
+
+async def serve_health(port: int, unready: Callable[[], str]) -> asyncio.Server:
+    """Answer at a port. ``unready``: why the part is not ready, as a sentence; empty: it is. While we answer, it lives."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                request = await reader.readuntil(b"\r\n\r\n")
+                path = request.split(b" ", 2)[1].partition(b"?")[0]
+                writer.write(_response(path, unready()))
+                await writer.drain()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, IndexError):
+            pass
+        finally:
+            writer.close()
+
+    return await asyncio.start_server(answer, None, port)
+
+
+def _response(path: bytes, why: str) -> bytes:
+    status = {b"/livez": 200, b"/readyz": 503 if why else 200}.get(path, 404)
+    body = (why if path == b"/readyz" and why else _LINES[status]).encode() + b"\n"
+    head = f"HTTP/1.1 {status} {_LINES[status]}\r\ncontent-type: text/plain\r\ncontent-length: {len(body)}\r\n"
+    return head.encode() + b"connection: close\r\n\r\n" + body

@@ -1,0 +1,134 @@
+"""``exitway cluster dns``: the resolver of pods that have a proxy of their own, and of these proxies.
+
+It keeps nothing. Any number of replicas give the same answers, with or without a control plane; without the API server they go on with what was
+heard last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Never
+
+from exitway.cluster.answers import Answers
+from exitway.cluster.health import serve_health
+from exitway.cluster.ranges import ClusterRanges
+from exitway.cluster.settings import ClusterSettings
+from exitway.cluster.sidecars import Sidecars
+from exitway.dns.cluster import Cluster, read_resolv_conf
+from exitway.dns.server import NameServer, public_sockets
+from exitway.dns.upstream import Upstream
+from exitway.kube.client import Kube
+from exitway.names.cluster import DNS_PORT, HEALTH_PORT, RESOLVER_PORT
+from exitway.store.change import Gone
+from exitway.store.kubernetes import KubernetesStore
+
+MOST_CONNECTIONS, MOST_OF_ONE = 2048, 32
+LEAVING_SECONDS = 5.0
+"""How long we still answer when we are told to end: nodes have yet to hear that they should ask others."""
+
+
+def run(settings: ClusterSettings) -> None:
+    """Answer until told to end."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: ClusterSettings) -> None:
+    ending = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
+    resolv_conf = Path("/etc/resolv.conf").read_text()  # noqa: ASYNC240 - nobody is served yet
+    async with Kube.connect() as kube:
+        resolver = Resolver(kube, settings, _cluster(settings, resolv_conf))
+        health = await serve_health(HEALTH_PORT, lambda: "ending" if ending.is_set() else resolver.unready)
+        following = asyncio.create_task(resolver.follow())
+        told = asyncio.create_task(ending.wait())
+        with resolver.serving():
+            await asyncio.wait([following, told], return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                following.result()
+            await asyncio.sleep(LEAVING_SECONDS)
+        following.cancel()
+        health.close()
+
+
+class Resolver:
+    """Follows the rules, the pods and the ranges of the cluster, and answers with what it knows."""
+
+    def __init__(self, kube: Kube, settings: ClusterSettings, cluster: Cluster) -> None:
+        self._store = KubernetesStore(kube)
+        self._sidecars = Sidecars(kube)
+        self._ranges = ClusterRanges(kube, settings.cluster_ranges, self._move)
+        self._answers = Answers(cluster, Upstream(settings.upstream_dns or cluster.servers), self._sidecars)
+
+    @property
+    def unready(self) -> str:
+        """What has not been heard yet."""
+        parts = {
+            "rules": self._store.synced,
+            "pods": self._sidecars.reflector.synced,
+            "ranges": self._ranges.synced,
+        }
+        missing = [name for name, synced in parts.items() if not synced.is_set()]
+        return f"not yet heard from the API server: {', '.join(missing)}" if missing else ""
+
+    async def follow(self) -> Never:
+        """Follow the API, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._store.run())
+            group.create_task(self._sidecars.reflector.run())
+            group.create_task(self._ranges.run())
+            group.create_task(self._follow_ranges())
+            group.create_task(self._follow_rules())
+        raise AssertionError  # they do not end
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """Answer meanwhile; before anything was heard, what is the same for every pod."""
+        servers = [
+            NameServer(public_sockets(port), answer, MOST_CONNECTIONS, MOST_OF_ONE)
+            for port, answer in ((DNS_PORT, self._answers.to_pod), (RESOLVER_PORT, self._answers.to_proxy))
+        ]
+        try:
+            yield
+        finally:
+            for server in servers:
+                server.close()
+
+    async def _follow_ranges(self) -> None:
+        await self._ranges.synced.wait()
+        self._move()
+
+    def _move(self) -> None:
+        self._answers.cluster = replace(self._answers.cluster, ranges=self._ranges.networks)
+
+    async def _follow_rules(self) -> Never:
+        await self._store.synced.wait()
+        self._take(self._store.registry.namespaces)
+        revision = self._store.revision
+        while True:
+            try:
+                events = await self._store.after(revision)
+                touched = {event.resource.key.namespace for event in events}
+                revision = events[-1].revision
+            except Gone:
+                touched = {*self._store.registry.namespaces, *self._answers.pins.namespaces}
+                revision = self._store.revision
+            self._take(touched)
+
+    def _take(self, touched: Iterable[str]) -> None:
+        """New rules: for the addresses of names, for what may be asked, and for who waits for them."""
+        self._answers.pins.follow(self._store.registry, touched)
+        self._answers.policies.registry = self._store.registry
+        self._sidecars.tell()
+
+
+def _cluster(settings: ClusterSettings, resolv_conf: str) -> Cluster:
+    """What the settings say, and the rest as the kubelet has told us."""
+    found = read_resolv_conf(resolv_conf)
+    return replace(found, servers=settings.cluster_dns or found.servers, domains=(settings.cluster_domain,))

@@ -1,0 +1,91 @@
+"""The pods that have a proxy of their own, by their addresses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any
+
+from exitway.kube.client import Kube
+from exitway.kube.reflector import Name, Reflector
+from exitway.names.cluster import CAPTURED, Placement
+
+_ENDED = ("Succeeded", "Failed")
+"""Phases in which another pod may have the address already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A pod. ``search``: the domains that it has beside those of its node; ``created``: when, in ISO 8601."""
+
+    namespace: str
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    search: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    created: str = ""
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any]) -> Sidecar:
+        """Read a pod of the Kubernetes API."""
+        metadata, status = item["metadata"], item.get("status", {})
+        search = (item.get("spec", {}).get("dnsConfig") or {}).get("searches") or ()
+        addresses = () if status.get("phase") in _ENDED else tuple(one["ip"] for one in status.get("podIPs") or ())
+        return cls(
+            metadata["namespace"],
+            metadata["name"],
+            metadata.get("labels") or {},
+            tuple(domain.lower().strip(".") for domain in search if domain.strip(".")),
+            addresses,
+            metadata.get("creationTimestamp") or "",
+        )
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Sidecars:
+    """Known while ``reflector`` runs. ``news``: set when something has changed, and replaced by a new one."""
+
+    def __init__(self, kube: Kube) -> None:
+        params = {"labelSelector": f"{CAPTURED}={Placement.SIDECAR}"}
+        self.reflector = Reflector(kube, "/api/v1/pods", params=params, changed=self._changed, kept=_kept)
+        self.news = asyncio.Event()
+        self._pods: dict[Name, Sidecar] = {}
+        self._at: dict[str, list[Sidecar]] = {}
+
+    def at(self, address: str) -> Sidecar | None:
+        """Who has an address; of several, the one that was created last: the others are about to go."""
+        return max(self._at.get(address, ()), key=lambda pod: (pod.created, pod.name), default=None)
+
+    def tell(self) -> None:
+        """Wake those who wait for a change."""
+        self.news.set()
+        self.news = asyncio.Event()
+
+    def _changed(self, names: AbstractSet[Name]) -> None:
+        for name in names:
+            self._forget(self._pods.pop(name, None))
+            if name in self.reflector.objects:
+                pod = self._pods[name] = Sidecar.of(self.reflector.objects[name])
+                for address in pod.addresses:
+                    self._at.setdefault(address, []).append(pod)
+        self.tell()
+
+    def _forget(self, pod: Sidecar | None) -> None:
+        for address in pod.addresses if pod else ():
+            self._at[address].remove(pod)  # type: ignore[arg-type]  # there is none without a pod
+            if not self._at[address]:
+                del self._at[address]
+
+
+def _kept(pod: dict[str, Any]) -> dict[str, Any]:
+    spec, status = pod["spec"], pod.get("status", {})
+    words = ("name", "namespace", "resourceVersion", "labels", "creationTimestamp")
+    return {
+        "metadata": {word: pod["metadata"].get(word) for word in words},
+        "spec": {"dnsConfig": spec.get("dnsConfig")},
+        "status": {"phase": status.get("phase"), "podIPs": status.get("podIPs")},
+    }
