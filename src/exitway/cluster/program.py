@@ -98,6 +98,12 @@ class Program:
         known = self._namespaces.get(namespace)
         return iter([(name, one.snapshot) for name, one in known.compiled.items()] if known else [])
 
+    def members(self, namespace: str) -> Iterator[tuple[str, str]]:
+        """The pods of a namespace that have proxies of their own (uids), each with its group."""
+        known = self._namespaces.get(namespace)
+        groups = known.pods.groups.values() if known else ()
+        return ((uid, group.id) for group in groups for uid in group.pods)
+
     def group_of(self, uid: str) -> str | None:
         """The group of a pod that is there and has a proxy of its own."""
         pod = self.pods.get(uid)

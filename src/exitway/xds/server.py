@@ -88,9 +88,9 @@ class DiscoveryServer:
     ``revision``: of the rules that all snapshots are of; set it when the last of them is published, before anybody else has his turn.
     """
 
-    def __init__(self, authenticate: Authenticate | None = None, moved: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, authenticate: Authenticate | None = None) -> None:
         self._authenticate = authenticate
-        self._heard = moved
+        self.moved: Callable[[str], None] = lambda _: None
         self._snapshots: dict[str, Snapshot] = {}
         self._groups: dict[str, set[_Connection]] = {}
         self._peers: dict[str, set[_Connection]] = {}
@@ -161,7 +161,6 @@ class DiscoveryServer:
                 connection.peer = Peer(peer, group)
                 self._tell(connection, self._snapshots.get(group, _NOTHING))
                 self._moved(before)
-        self._moved(group)
 
     def end(self, peer: str) -> None:
         """Whoever proved to be this is that no more: its streams end."""
@@ -205,7 +204,7 @@ class DiscoveryServer:
         """Wake whoever waits, and arm the event anew for the next move."""
         self._progress.set()
         self._progress = asyncio.Event()
-        self._heard(group)
+        self.moved(group)
 
     async def _stream(self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         try:
