@@ -9,7 +9,7 @@ FROM ${BASE} AS build
 RUN pip install --no-cache-dir uv
 WORKDIR /src
 COPY pyproject.toml uv.lock README.md LICENSE NOTICE ./
-RUN uv export --frozen --no-dev --no-emit-project --output-file /requirements \
+RUN uv export --quiet --frozen --no-dev --no-emit-project --output-file /requirements \
     && uv pip install --no-cache --compile-bytecode --prefix /install --require-hashes --requirement /requirements
 COPY src src
 COPY examples examples

@@ -13,7 +13,7 @@ ASK = """
 import json, sys, dns.message, dns.query, dns.resolver, dns.flags
 name, kind, how = sys.argv[1:4]
 server = sys.argv[4] if sys.argv[4:] else dns.resolver.Resolver().nameservers[0]
-query = dns.message.make_query(name, kind, use_edns=0 if how == "edns" else None, payload=1232)
+query = dns.message.make_query(name, kind, use_edns=how == "edns")
 send = dns.query.tcp if how == "tcp" else dns.query.udp
 reply = send(query, server, timeout=5)
 records = [record.to_text() for found in reply.answer for record in found]
