@@ -12,6 +12,7 @@ import asyncio
 import fcntl
 import os
 import socket
+import ssl
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,6 +103,14 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals are the program's, not uvicorn's."""
         yield
+
+
+async def serve_tls(app: ASGIApp, listener: socket.socket, context: ssl.SSLContext, stop: asyncio.Event) -> None:
+    """Answer requests until ``stop`` is set. Each handshake uses what the context has then, so its certificate may be renewed."""
+    config = uvicorn.Config(app, http="h11", **_CONFIG)
+    config.load()
+    config.ssl = context
+    await _run(config, listener, stop)
 
 
 async def _run(config: uvicorn.Config, listener: socket.socket, stop: asyncio.Event) -> None:

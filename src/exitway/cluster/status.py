@@ -22,6 +22,7 @@ from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
 from exitway.kube.reflector import Reflector
 from exitway.names.key import Key
+from exitway.resources.brief import destinations, ports
 from exitway.resources.kind_names import KIND_NAMES
 from exitway.resources.resource import Json
 from exitway.store.kubernetes import KubernetesStore, Standing
@@ -120,7 +121,7 @@ class StatusWriter:
         told = settled(status.get("conditions") or ()) == settled(conditions)
         if own == entry and (told or not (leisurely or self._replica == min(entries))):
             return complete
-        await self._write(standing, self._replica, {"replicas": [entry], "conditions": conditions})
+        await self._write(standing, self._replica, {"replicas": [entry], "conditions": conditions, **_brief(standing)})
         return False
 
     async def _prune(self, standing: Standing) -> bool:
@@ -189,6 +190,13 @@ class StatusWriter:
         self._at = now
         if self._allowance < 0:
             await asyncio.sleep(-self._allowance / WRITES_PER_SECOND)
+
+
+def _brief(standing: Standing) -> Json:
+    """What ``kubectl get`` shows of a rule: a printer column itself can show no more than the first of several values."""
+    if standing.resource is None or standing.problems:
+        return {}
+    return {"destinations": destinations(standing.resource), "ports": ports(standing.resource)}
 
 
 def _numbers_only(own: Json, entry: Json) -> bool:

@@ -15,6 +15,7 @@ AREAS = {
     "11": "Sealing a command",
     "13": "Attacking it",
     "14": "The cluster, as its clients see it",
+    "15": "The control plane of a cluster",
 }
 """The first two digits of a code."""
 
@@ -119,4 +120,5 @@ CATALOGUE = {
     "EXW1402": "the API server does not answer",
     "EXW1403": "the API server refuses",
     "EXW1404": "the cluster does not know the kind",
+    "EXW1501": "the rules of the cluster are not known yet",
 }

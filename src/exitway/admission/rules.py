@@ -1,0 +1,61 @@
+"""Whether a rule may come into the cluster: what ``exitway create`` asks on one machine, with the same problems.
+
+Two rules that contradict each other and come at the same moment, each to a replica that does not know the other yet, come in both. What then
+holds is not decided here.
+"""
+
+from __future__ import annotations
+
+from exitway.admission.review import ALLOWED, Answer, Request
+from exitway.api.authorities import authority_faults
+from exitway.api.status import Cause, Refusal, invalid
+from exitway.resources.conflicts import conflicts
+from exitway.resources.form import mapping
+from exitway.resources.kinds import read
+from exitway.resources.problem import Problem, Problems
+from exitway.resources.registry import Registry
+from exitway.resources.resource import Json
+
+_GENERATED = "00000"
+
+
+def reviewed(request: Request, registry: Registry | None) -> Answer:
+    """The answer, given all rules of the cluster; None: they are not known yet."""
+    if request.operation not in ("CREATE", "UPDATE") or mapping(request.object.get("metadata")).get(
+        "deletionTimestamp"
+    ):
+        return ALLOWED
+    if request.old and request.old.get("spec") == request.object.get("spec"):
+        return ALLOWED  # it means what it meant, whatever was thought of it then
+    if registry is None:
+        return Answer(refusal=_unknown())
+    causes = [Cause(problem) for problem in _problems(_placed(request), registry)]
+    if not causes:
+        return ALLOWED
+    refusal = invalid(causes)
+    refusal.details.update(name=request.name, kind=str(request.object.get("kind", "")))
+    return Answer(refusal=refusal)
+
+
+def _problems(wire: Json, registry: Registry) -> list[Problem]:
+    try:
+        resource = read(wire)
+    except Problems as problems:
+        return problems.problems
+    after = registry.changed([resource], revision=registry.revision)
+    return [*authority_faults(resource.intents), *conflicts(after, resource)]
+
+
+def _placed(request: Request) -> Json:
+    """The object with its namespace, and with a name where the API server is still to make one."""
+    wire = {name: value for name, value in request.object.items() if name != "status"}
+    metadata = mapping(wire.get("metadata"))
+    name = metadata.get("name") or (
+        f"{metadata['generateName']}{_GENERATED}" if metadata.get("generateName") else request.name
+    )
+    return {**wire, "metadata": {**metadata, "namespace": request.namespace, **({"name": name} if name else {})}}
+
+
+def _unknown() -> Refusal:
+    problem = Problem("EXW1501", "the rules of the cluster are not known yet", "try again in a moment")
+    return Refusal(503, "ServiceUnavailable", f"{problem} ({problem.hint})", [Cause(problem)])
