@@ -125,14 +125,19 @@ class StatusWriter:
         return False
 
     async def _prune(self, standing: Standing) -> bool:
-        """Take away the entry of a replica that is gone: in its name we apply that it says nothing."""
-        if self._replica != min(self._live()):
+        """Take away the entry of a replica that is gone: in its name we apply that it says nothing.
+
+        What it alone owned goes with it, so we first make all else our own.
+        """
+        status, live = self._status(standing), self._live()
+        entries = {entry["name"]: entry for entry in status.get("replicas") or ()}
+        gone = min(entries.keys() - live, default="")
+        if not gone or self._replica not in entries or self._replica != min(live):
             return False
-        for entry in self._status(standing).get("replicas") or ():
-            if entry["name"] not in self._live():
-                await self._write(standing, entry["name"], None)
-                return True
-        return False
+        own = {name: value for name, value in status.items() if name != "replicas"}
+        await self._write(standing, self._replica, {**own, "replicas": [entries[self._replica]]})
+        await self._write(standing, gone, None)
+        return True
 
     def _count(self, standing: Standing) -> Count:
         resource = standing.resource

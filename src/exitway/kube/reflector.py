@@ -70,6 +70,7 @@ class Reflector:
         self._changed, self._kept = changed, kept
         self._failures = 0
         self._listed = False
+        self._expired = False
 
     async def run(self) -> Never:
         """List and watch, for ever."""
@@ -96,6 +97,7 @@ class Reflector:
             page = {"continue": follows}
         before, self.objects = self.objects, found
         self.revision, self._listed = answer["metadata"]["resourceVersion"], True
+        self._following()
         names = {
             name for name in before.keys() | found.keys() if _version(before.get(name)) != _version(found.get(name))
         }
@@ -118,11 +120,9 @@ class Reflector:
                 self._following()
                 self._take(events)
                 if events:
-                    self._failures = 0
-        if time.monotonic() - began < 1.0:  # a server that ends it at once is about to go
-            self._failures += 1
-        else:
-            self._failures = 0
+                    self._failures, self._expired = 0, False
+        quick = time.monotonic() - began < 1.0  # a server that ends it at once is about to go
+        self._failures, self._expired = (self._failures + 1) * quick, False
 
     def _take(self, events: list[Json]) -> None:
         names = set[Name]()
@@ -153,9 +153,10 @@ class Reflector:
         """410: the version is too old; 504: it is newer than the server's (its data were restored); 400: it cannot read it."""
         if self._listed and error.code in (400, 410, 504):
             self._listed = False
-            if not self._failures:  # nothing is wrong yet: this happens to every watch that was away for long
-                self._failures = 1
-                return
+            # Its answer ends whatever failures there were before.
+            self._failures = self._failures + 1 if self._expired else 1
+            self._expired = True
+            return
         if self.error is None or self.error.message != error.message:
             _log.warning("%s is not followed: %s", self._path, error.message)
         self.error = error

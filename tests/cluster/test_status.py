@@ -1,0 +1,137 @@
+"""The status of rules, written by several replicas to a real API server. What their proxies do is given."""
+
+import asyncio
+import uuid
+from contextlib import asynccontextmanager
+
+import pytest
+
+from exitway.cluster.counts import Count
+from exitway.cluster.status import StatusWriter
+from exitway.kube.client import MERGE_PATCH
+from exitway.kube.reflector import Reflector
+from tests.cluster.cluster import kubectl
+from tests.cluster.following import followed, path
+from tests.rules import rule
+
+LABEL = "exitway-test-replica"
+
+
+@pytest.fixture
+def namespace(cluster):
+    name = f"status-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+class Proxies:
+    """Those of one replica, in the test's own namespace."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace, self._count, self._moved = namespace, Count(), asyncio.Event()
+
+    def set(self, proxies: int, acknowledged: int, *errors: str) -> None:
+        self._count = Count(proxies, acknowledged, errors)
+        self._moved.set()
+
+    def count(self, rule, revision: int) -> Count:
+        assert revision > 0
+        return self._count if rule.key.namespace == self._namespace else Count()
+
+    async def moved(self) -> None:
+        await self._moved.wait()
+        self._moved.clear()
+
+
+@asynccontextmanager
+async def replica(namespace, name):
+    """A replica whose pod is there; it never starts, and is ready because the test says so."""
+    async with followed() as (kube, store):
+        pods = f"/api/v1/namespaces/{namespace}/pods"
+        spec = {"schedulingGates": [{"name": "exitway.dev/never"}], "containers": [{"name": "none", "image": "none"}]}
+        await kube.request("POST", pods, {"metadata": {"name": name, "labels": {LABEL: ""}}, "spec": spec})
+        ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+        await kube.request("PATCH", f"{pods}/{name}/status", ready, content_type=MERGE_PATCH)
+        peers, proxies = Reflector(kube, pods, params={"labelSelector": LABEL}), Proxies(namespace)
+        writer = StatusWriter(kube, store, proxies, replica=name, pods=peers)
+        tasks = [asyncio.create_task(one) for one in (peers.run(), writer.run())]
+        try:
+            yield proxies
+        finally:
+            for task in tasks:
+                task.cancel()
+            await kube.request("DELETE", f"{pods}/{name}", {"gracePeriodSeconds": 0})
+
+
+async def status(kube, namespace, name="one"):
+    """Conditions by type (status, reason, generation, message), and entries by replica (proxies, acknowledged)."""
+    found = (await kube.request("GET", path(namespace, name))).get("status") or {}
+    told = {
+        one["type"]: (one["status"], one["reason"], one["observedGeneration"], one["message"])
+        for one in found.get("conditions", ())
+    }
+    entries = {
+        one["name"]: (one["observedGeneration"], one["proxies"], one["acknowledged"])
+        for one in found.get("replicas", ())
+    }
+    return told, entries
+
+
+async def becomes(kube, namespace, programmed, entries, seconds=10):
+    async with asyncio.timeout(seconds):
+        while True:
+            told, found = await status(kube, namespace)
+            if told.get("Programmed") == programmed and found == entries:
+                return
+            await asyncio.sleep(0.05)
+
+
+def test_two_replicas_say_together_when_every_proxy_has_it(namespace):
+    async def main():
+        async with followed() as (kube, _), replica(namespace, "a") as one, replica(namespace, "b") as other:
+            one.set(2, 1)
+            other.set(1, 1)
+            await kube.request("POST", path(namespace), rule("one", namespace=namespace))
+            pending = ("False", "Pending", 1, "2 of 3 proxies have it in force")
+            await becomes(kube, namespace, pending, {"a": (1, 2, 1), "b": (1, 1, 1)})
+            one.set(2, 2)
+            done = ("True", "Acknowledged", 1, "3 of 3 proxies have it in force")
+            await becomes(kube, namespace, done, {"a": (1, 2, 2), "b": (1, 1, 1)})
+            assert (await status(kube, namespace))[0]["Accepted"][0] == "True"
+            other.set(1, 0, "pod x: no such cluster")
+            await kube.apply(path(namespace, "one"), rule("one", "b.example", namespace=namespace), manager="test")
+            refused = ("False", "Refused", 2, "2 of 3 proxies have it in force; pod x: no such cluster")
+            await becomes(kube, namespace, refused, {"a": (2, 2, 2), "b": (2, 1, 0)})
+
+    asyncio.run(main())
+
+
+def test_the_entry_of_a_replica_that_is_gone_goes_too(namespace):
+    async def main():
+        async with followed() as (kube, _), replica(namespace, "b") as one:
+            async with replica(namespace, "a") as other:
+                one.set(1, 1)
+                other.set(1, 1)
+                await kube.request("POST", path(namespace), rule("one", namespace=namespace))
+                done = ("True", "Acknowledged", 1, "2 of 2 proxies have it in force")
+                await becomes(kube, namespace, done, {"a": (1, 1, 1), "b": (1, 1, 1)})
+            one.set(2, 2)
+            await becomes(kube, namespace, done, {"b": (1, 2, 2)}, seconds=20)
+
+    asyncio.run(main())
+
+
+def test_at_rest_nothing_is_written(namespace):
+    async def main():
+        async with followed() as (kube, _), replica(namespace, "a") as one, replica(namespace, "b") as other:
+            one.set(1, 1)
+            other.set(0, 0)
+            await kube.request("POST", path(namespace), rule("one", namespace=namespace))
+            done = ("True", "Acknowledged", 1, "1 of 1 proxies has it in force")
+            await becomes(kube, namespace, done, {"a": (1, 1, 1), "b": (1, 0, 0)})
+            version = (await kube.request("GET", path(namespace, "one")))["metadata"]["resourceVersion"]
+            await asyncio.sleep(8)  # longer than the leisure
+            assert (await kube.request("GET", path(namespace, "one")))["metadata"]["resourceVersion"] == version
+
+    asyncio.run(main())
