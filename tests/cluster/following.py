@@ -39,5 +39,5 @@ async def followed() -> AsyncIterator[tuple[Kube, KubernetesStore]]:
 
 async def soon(holds: Callable[[], object], seconds: float = 15) -> None:
     async with asyncio.timeout(seconds):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - it asks what has no event
             await asyncio.sleep(0.02)
