@@ -51,9 +51,9 @@ def test_every_change_is_an_event_and_a_status_is_none(namespace):
             status = {**rule("one", namespace=namespace), "status": {"replicas": [{"name": "somebody", "proxies": 1}]}}
             del status["spec"]
             await kube.apply(f"{path(namespace, 'one')}/status", status, manager="somebody")
-            await soon(lambda: "status" in store.standing(one).wire)
+            await soon(lambda: (standing := store.standing(one)) and "status" in standing.wire)
             await kube.apply(path(namespace, "one"), rule("one", "b.example", namespace=namespace), manager="test")
-            await soon(lambda: store.standing(one).generation == 2)
+            await soon(lambda: (standing := store.standing(one)) and standing.generation == 2)
             await kube.request("DELETE", path(namespace, "one"))
             await soon(lambda: not store.registry.get(one))
             mine = [event for event in store.since(start) if event.resource.key == one]
