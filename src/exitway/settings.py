@@ -29,6 +29,11 @@ class Settings:
     resolvers: tuple[str, ...] = ()
     """DNS servers the proxy asks, ``address`` or ``address:port``, by commas; empty: those of /etc/resolv.conf when the server starts."""
 
+    kubeconfig: Path | None = None
+    """A kubeconfig: the commands for rules then speak to its cluster, as with ``--kubeconfig``. By default none."""
+    context: str = ""
+    """A context of the kubeconfig: the commands for rules then speak to its cluster, as with ``--context``. By default none."""
+
     @property
     def socket(self) -> Path:
         """The API's Unix socket (mode 0600)."""
@@ -94,6 +99,8 @@ class Settings:
             concurrency=_number(environment, "EXITWAY_CONCURRENCY", 0, range(1025)),
             denied_status=_number(environment, "EXITWAY_DENIED_STATUS", 404, range(400, 600)),
             audit_namespaces=tuple(environment.get("EXITWAY_AUDIT_NAMESPACES", "").replace(",", " ").split()),
+            kubeconfig=Path(environment["EXITWAY_KUBECONFIG"]) if environment.get("EXITWAY_KUBECONFIG") else None,
+            context=environment.get("EXITWAY_CONTEXT", ""),
             resolvers=tuple(environment.get("EXITWAY_RESOLVERS", "").replace(",", " ").split()),
         )
 

@@ -41,15 +41,15 @@ class Verb(StrEnum):
     DELETE = "delete"
 
 
-def plan(registry: Registry, verb: Verb, wires: Sequence[Json]) -> list[Change]:
-    """The changes that the objects ask for.
+def plan(registry: Registry, verb: Verb, wires: Sequence[Json], *, files: bool = True) -> list[Change]:
+    """The changes that the objects ask for. ``files``: look into the files that rules name; they are on the machine of the proxies.
 
     Raises:
         Refusal: Invalid with every problem of every object; else AlreadyExists or NotFound with every such object.
     """
     if verb is Verb.DELETE:
         return _deletions(registry, wires)
-    resources = _admitted(registry, wires)
+    resources = _admitted(registry, wires, files=files)
     causes = [
         cause for index, resource in enumerate(resources) for cause in _existence(registry, verb, resource.key, index)
     ]
@@ -79,13 +79,13 @@ def _written(wire: Mapping[str, Any]) -> Json:
     return {**wire, "metadata": {"namespace": "default", **own}}
 
 
-def _admitted(registry: Registry, wires: Sequence[Json]) -> list[Resource]:
+def _admitted(registry: Registry, wires: Sequence[Json], *, files: bool) -> list[Resource]:
     """The objects as resources that are right in themselves, beside one another, and beside those that exist."""
     read_ones, causes = dict[int, Resource](), list[Cause]()
     for index, wire in enumerate(wires):
         try:
             read_ones[index] = resource = read(_written(wire))
-            causes += [Cause(problem, index) for problem in authority_faults(resource.intents)]
+            causes += [Cause(problem, index) for problem in (authority_faults(resource.intents) if files else ())]
         except Problems as problems:
             causes += [Cause(problem, index) for problem in problems.problems]
     causes += _twice([(index, resource.key) for index, resource in read_ones.items()])

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from exitway.cli import options
-from exitway.cli.client import Client
 from exitway.cli.submit import check_acknowledged, in_files, placed, read_files, submit
-from exitway.settings import Settings
+from exitway.cli.target import Target
 
 _SAID = {
     ("create", "created"): ("Created", "at"),
@@ -30,7 +27,7 @@ def _command(verb: str, text: str) -> click.Command:
     @options.namespace
     @options.wait
     @options.dry_run
-    @options.server
+    @options.target
     @click.pass_context
     def command(
         ctx: click.Context,
@@ -38,14 +35,15 @@ def _command(verb: str, text: str) -> click.Command:
         namespace: str | None,
         wait: bool,
         dry_run: bool,
-        server: Path | None,
+        target: Target,
     ) -> None:
         if ctx.args:
             raise click.UsageError(f"{verb} takes no arguments")
         documents, found = read_files(ctx, filenames, namespace)
-        objects = [placed(document.wire, namespace or options.DEFAULT_NAMESPACE) for document in documents]
+        api = target.connect()
+        objects = [placed(document.wire, namespace or api.namespace) for document in documents]
         body = {"verb": verb, "wait": wait, "dryRun": dry_run, "objects": objects}
-        answer = submit(Client(Settings.from_environment(), server), body, in_files(documents), found)
+        answer = submit(api, body, in_files(documents), found)
         for result in answer["results"]:
             word, preposition = _SAID[verb, result["outcome"]]
             revision = "(dry run)" if dry_run else f"{preposition} revision {result['resourceVersion']}"

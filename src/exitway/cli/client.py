@@ -42,6 +42,7 @@ class Client:
 
     def __init__(self, settings: Settings, server: Path | None = None) -> None:
         self.socket = server or settings.socket
+        self.namespace = "default"
 
     def request(self, method: str, path: str, body: Any = None, patience_seconds: float = PATIENCE_SECONDS) -> Any:
         """The JSON of a 2xx answer.
@@ -67,6 +68,21 @@ class Client:
                     yield json.loads(line)
             except (OSError, ValueError) as error:
                 raise self._broken(error) from None
+
+    def change(self, body: Mapping[str, Any]) -> Any:
+        """Make changes, all or none: request and answer as in :mod:`exitway.api.changes`. Raises as :meth:`request`."""
+        return self.request("POST", "/exitway/v1/changes", body)
+
+    def standing(self, wire: Mapping[str, Any]) -> list[str]:
+        """Whether the proxy has taken what the server made of all rules, in sentences. Raises as :meth:`request`."""
+        del wire
+        proxy = self.request("GET", "/exitway/v1/status")["proxy"]
+        if not proxy["connected"]:
+            return ["accepted; no proxy is connected"]
+        refused = [
+            f"the proxy refused the newest configuration, and keeps the former: {one}" for one in proxy["refused"]
+        ]
+        return refused or ["accepted; the proxy has refused nothing"]
 
     def _connect(self, patience_seconds: float) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)

@@ -46,16 +46,15 @@ def resources(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 
 
 def _items(ctx: click.Context, collections: Sequence[str]) -> list[Any]:
-    from exitway.cli.client import Client
+    from exitway.cli.target import Target
     from exitway.resources.problem import Problems
-    from exitway.settings import Settings
 
     try:
-        client = Client(Settings.from_environment(), _option(ctx, "server"))
+        api = Target(*(_option(ctx, name) for name in ("server", "kubeconfig", "context"))).connect()
         return [
             item
             for path in collections
-            for item in client.request("GET", path, patience_seconds=PATIENCE_SECONDS)["items"]
+            for item in api.request("GET", path, patience_seconds=PATIENCE_SECONDS)["items"]
         ]
     except Problems:
         return []

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
 
 from exitway.cli import complete, options
-from exitway.cli.client import Client
 from exitway.cli.kind import kinds_and_names
 from exitway.cli.submit import check_acknowledged, in_files, placed, read_files, submit
+from exitway.cli.target import Api, Target
 from exitway.resources.problem import Problem
-from exitway.settings import Settings
 
 
 @click.command("delete")
@@ -23,7 +21,7 @@ from exitway.settings import Settings
 @options.namespace
 @options.wait
 @options.dry_run
-@options.server
+@options.target
 @click.pass_context
 def delete(
     ctx: click.Context,
@@ -32,7 +30,7 @@ def delete(
     namespace: str | None,
     wait: bool,
     dry_run: bool,
-    server: Path | None,
+    target: Target,
 ) -> None:
     """Delete rules, by name or by file: all of them, or none. What only they let out is denied at once.
 
@@ -42,29 +40,27 @@ def delete(
     """  # noqa: D301
     if filenames and arguments:
         raise click.UsageError("delete takes no arguments when the file option is used")
-    client = Client(Settings.from_environment(), server)
+    api = target.connect()
     body = {"verb": "delete", "wait": wait, "dryRun": dry_run}
     if filenames:
-        answer = _by_files(ctx, client, body, filenames, namespace)
+        answer = _by_files(ctx, api, body, filenames, namespace)
         deleted = [result["key"] for result in answer["results"]]
     else:
-        answer, deleted = _by_names(client, body, arguments, namespace or options.DEFAULT_NAMESPACE)
+        answer, deleted = _by_names(api, body, arguments, namespace or api.namespace)
     for what in deleted:
         click.echo(f"Deleted config: {what}{' (dry run)' if dry_run else ''}")
     check_acknowledged(ctx, answer)
 
 
 def _by_files(
-    ctx: click.Context, client: Client, body: Mapping[str, Any], filenames: Sequence[str], namespace: str | None
+    ctx: click.Context, api: Api, body: Mapping[str, Any], filenames: Sequence[str], namespace: str | None
 ) -> Any:
     documents, found = read_files(ctx, filenames, namespace)
-    wires = [placed(document.wire, namespace or options.DEFAULT_NAMESPACE) for document in documents]
-    return submit(client, {**body, "objects": [_named(wire) for wire in wires]}, in_files(documents), found)
+    wires = [placed(document.wire, namespace or api.namespace) for document in documents]
+    return submit(api, {**body, "objects": [_named(wire) for wire in wires]}, in_files(documents), found)
 
 
-def _by_names(
-    client: Client, body: Mapping[str, Any], arguments: Sequence[str], namespace: str
-) -> tuple[Any, list[str]]:
+def _by_names(api: Api, body: Mapping[str, Any], arguments: Sequence[str], namespace: str) -> tuple[Any, list[str]]:
     kinds, names = kinds_and_names(arguments, "delete") if arguments else ((), [])
     if not names:
         raise click.UsageError("provide configuration type and name or -f option")
@@ -74,7 +70,7 @@ def _by_names(
     def located(index: int, problem: Problem) -> Problem:
         return replace(problem, message=f"cannot delete {names[index]}: {problem.message}")
 
-    return submit(client, {**body, "objects": objects}, located), [f"{kinds[0].singular} {name}" for name in names]
+    return submit(api, {**body, "objects": objects}, located), [f"{kinds[0].singular} {name}" for name in names]
 
 
 def _named(wire: Any) -> dict[str, Any]:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
 from exitway.cli import complete, options, render
-from exitway.cli.client import Client
 from exitway.cli.get import check_found, fetch, in_order
 from exitway.cli.kind import full_kind, kinds_and_names
 from exitway.cli.problems import printable
 from exitway.cli.summary import Way, summary
+from exitway.cli.target import Target
 from exitway.resources.brief import age
-from exitway.settings import Settings
 
 _INDENT = 14
 
@@ -24,21 +22,20 @@ _INDENT = 14
 @click.command("describe")
 @click.argument("arguments", nargs=-1, metavar="TYPE [NAME]...", shell_complete=complete.resources)
 @options.namespace
-@options.server
-def describe(arguments: tuple[str, ...], namespace: str | None, server: Path | None) -> None:
+@options.target
+def describe(arguments: tuple[str, ...], namespace: str | None, target: Target) -> None:
     """Say in words what a rule lets out, for whom, and how it stands.
 
     \b
     exitway describe egressrule httpbin-egress-rule -n shop
     """  # noqa: D301
     kinds, names = kinds_and_names(arguments, "describe")
-    client = Client(Settings.from_environment(), server)
-    wires = in_order(fetch(client, kinds, namespace, names))
+    api = target.connect()
+    wires = in_order(fetch(api, kinds, namespace, names))
     if not wires:
         click.echo("No resources found.")
-    standing = _standing(client) if wires else []
     for number, wire in enumerate(wires):
-        lines = sheet(wire, render.now(), standing)
+        lines = sheet(wire, render.now(), api.standing(wire))
         click.echo(
             "\n" * bool(number)
             + "\n".join(f"{f'{name}:' if name else '':<{_INDENT}}{printable(text)}" for name, text in lines)
@@ -72,14 +69,3 @@ def _block(name: str, lines: list[str]) -> Iterator[tuple[str, str]]:
 def _way(way: Way) -> Iterator[str]:
     yield f"{', '.join(way.destinations)} on port{'s' * (len(way.ports) > 1)} {', '.join(way.ports)}"
     yield from (f"  {note}" for note in way.notes)
-
-
-def _standing(client: Client) -> list[str]:
-    """Whether the proxy has taken what the server made of the rules."""
-    proxy = client.request("GET", "/exitway/v1/status")["proxy"]
-    if not proxy["connected"]:
-        return ["accepted; no proxy is connected"]
-    refused = [
-        f"the proxy refused the newest configuration, and keeps the former: {error}" for error in proxy["refused"]
-    ]
-    return refused or ["accepted; the proxy has refused nothing"]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import click
 
 from exitway.cli import complete, options, render
-from exitway.cli.client import Client
 from exitway.cli.kind import Kinds, kinds_and_names, paths
+from exitway.cli.target import Api, Target
 from exitway.resources.problem import Problem, Problems
-from exitway.settings import Settings
 
 
 @click.command(
@@ -24,8 +22,8 @@ from exitway.settings import Settings
 @options.namespace
 @options.output
 @click.option("-w", "--watch", "watching", is_flag=True, help="Go on, and print every change when it happens.")
-@options.server
-def get(arguments: tuple[str, ...], namespace: str | None, output: str, watching: bool, server: Path | None) -> None:
+@options.target
+def get(arguments: tuple[str, ...], namespace: str | None, output: str, watching: bool, target: Target) -> None:
     """List rules, or print some of them.
 
     \b
@@ -34,24 +32,24 @@ def get(arguments: tuple[str, ...], namespace: str | None, output: str, watching
     exitway get egressrule httpbin-egress-rule -n shop -o yaml
     """  # noqa: D301
     kinds, names = kinds_and_names(arguments, "get")
-    client = Client(Settings.from_environment(), server)
-    lists = fetch(client, kinds, namespace, names)
+    api = target.connect()
+    lists = fetch(api, kinds, namespace, names)
     wires = in_order(lists)
     if watching:
         from exitway.cli.watch import watch_lists
 
-        watch_lists(client, lists, wires, names, output)
+        watch_lists(api, lists, wires, names, output)
     else:
         print_resources(wires, output, one=len(names) == 1)
         check_found(kinds, names, wires, namespace)
 
 
-def fetch(client: Client, kinds: Kinds, namespace: str | None, names: Sequence[str]) -> dict[str, Any]:
+def fetch(api: Api, kinds: Kinds, namespace: str | None, names: Sequence[str]) -> dict[str, Any]:
     """The lists of the kind's versions, by path; of the named resources, or of all if no name is given."""
     lists = {}
     for path in paths(kinds, namespace):
         selected = f"{path}?fieldSelector=metadata.name%3D{quote(names[0], safe='')}" if len(names) == 1 else path
-        answer = client.request("GET", selected)
+        answer = api.request("GET", selected)
         lists[path] = {
             **answer,
             "items": [wire for wire in answer["items"] if not names or wire["metadata"]["name"] in names],

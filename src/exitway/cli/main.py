@@ -6,7 +6,6 @@ The table holds what ``exitway --help`` shows, so that it imports no command; a 
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -34,7 +33,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "up": ("exitway.cli.server:up", "Start the server in the background."),
         "down": ("exitway.cli.server:down", "Stop the server."),
         "serve": ("exitway.cli.server:serve", "Run the server in the foreground."),
-        "status": ("exitway.cli.server:status", "Show the server, its proxy and its workloads."),
+        "status": (
+            "exitway.cli.server:status",
+            "Show the server, its proxy and its workloads; of a cluster, what runs in it.",
+        ),
     },
     "Cluster": {
         "cluster": ("exitway.cli.cluster:cluster", "What runs in the pods of a Kubernetes cluster."),
@@ -116,9 +118,11 @@ class Commands(click.Group):
 @options.namespace
 @click.option("-o", "--output", metavar="FORMAT", help=f"How to print: {', '.join(options.FORMATS)}.")
 @options.server
+@options.kubeconfig
+@options.context
 @click.version_option(__version__, prog_name="exitway", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, namespace: str | None, output: str | None, server: Path | None) -> None:
+def cli(ctx: click.Context, /, **given: object) -> None:
     """Exitway decides what may leave: a program reaches nothing but what rules let it reach.
 
     \b
@@ -130,7 +134,6 @@ def cli(ctx: click.Context, namespace: str | None, output: str | None, server: P
       exitway get egressrules
       exitway delete egressrule httpbin-egress-rule -n shop
     """  # noqa: D301 - \b keeps click from filling the paragraph
-    given = {"namespace": namespace, "output": output, "server": server}
     ctx.default_map = {
         command: {name: value for name, value in given.items() if value is not None} for command in COMMANDS
     }

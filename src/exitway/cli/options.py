@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from exitway.cli import complete
 from exitway.cli.problems import printable
+from exitway.cli.target import Target
 
 DEFAULT_NAMESPACE = "default"
 FORMATS = ("short", "wide", "yaml", "json", "name")
@@ -17,14 +21,39 @@ namespace = click.option(
     "--namespace",
     metavar="NAMESPACE",
     shell_complete=complete.namespaces,
-    help="The namespace to work in; without it all when listing, else `default`.",
+    help="The namespace to work in; without it all when listing, else `default` (in a cluster the context's).",
 )
-server = click.option(
+_server = server = click.option(
     "--server",
     metavar="SOCKET",
     type=click.Path(path_type=Path),
     help="The socket of the server, where it is not the usual one.",
 )
+kubeconfig = click.option(
+    "--kubeconfig",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The rules of a cluster, by this kubeconfig (by default the usual ones of kubectl).",
+)
+context = click.option(
+    "--context",
+    metavar="CONTEXT",
+    help="The rules of a cluster, by this context of the kubeconfig (by default the current one).",
+)
+
+
+def target(command: Callable[..., None]) -> Callable[..., None]:
+    """``--server``, ``--kubeconfig`` and ``--context``, which the command gets as one ``target``."""
+
+    @functools.wraps(command)
+    def with_target(
+        *args: Any, server: Path | None, kubeconfig: Path | None, context: str | None, **others: Any
+    ) -> None:
+        command(*args, target=Target(server, kubeconfig, context), **others)
+
+    return _server(kubeconfig(context(with_target)))
+
+
 filenames = click.option(
     "-f",
     "--filename",

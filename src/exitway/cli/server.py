@@ -7,14 +7,17 @@ import os
 import select
 import signal
 import socket
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from exitway.capture import home, kernel
-from exitway.cli import options
+from exitway.cli import cluster_status, options
 from exitway.cli.client import Client
 from exitway.cli.daemon import Background, answers
+from exitway.cli.target import Target
 from exitway.resources.problem import Problem, Problems
 from exitway.settings import Settings
 
@@ -97,18 +100,25 @@ def _move(settings: Settings) -> home.Home:
 
 @click.command()
 @options.report
-@options.server
-def status(output: str, server: Path | None) -> None:
-    """Show the server, its proxy and its workloads."""
-    client = Client(Settings.from_environment(), server)
-    found = client.request("GET", "/exitway/v1/status")
-    if output == "json":
-        click.echo(json.dumps(found, indent=2))
+@options.target
+def status(output: str, target: Target) -> None:
+    """Show the server, its proxy and its workloads; of a cluster, what runs in it."""
+    api = target.connect()
+    if not isinstance(api, Client):
+        _print(api.report(), output, cluster_status.sheet)
         return
+    _print(api.request("GET", "/exitway/v1/status"), output, lambda found: _sheet(found, api.socket))
+
+
+def _print(found: Mapping[str, Any], output: str, sheet: Callable[[Mapping[str, Any]], Iterable[str]]) -> None:
+    click.echo(json.dumps(found, indent=2) if output == "json" else "\n".join(sheet(found)))
+
+
+def _sheet(found: Mapping[str, Any], socket_path: Path) -> list[str]:
     proxy = found["proxy"]
     state = "connected" if proxy["connected"] else "not connected"
     lines = [
-        f"server     {found['version']}, process {found['pid']}, up {found['uptimeSeconds']} s, {client.socket}",
+        f"server     {found['version']}, process {found['pid']}, up {found['uptimeSeconds']} s, {socket_path}",
         f"proxy      Envoy, process {proxy['pid']}, {state}, restarted {proxy['restarts']} times",
         f"rules      {found['rules']} at revision {found['revision']}",
         f"flow log   {found['flowLog']}",
@@ -121,7 +131,7 @@ def status(output: str, server: Path | None) -> None:
         lines += [f"    its ruleset is not as its rules want it: {one['error']}"] * bool(one["error"])
     lines += [f"refused    {error}" for error in proxy["refused"]]
     lines += [f"problem    {problem}" for problem in found["problems"]]
-    click.echo("\n".join(lines))
+    return lines
 
 
 def _some(words: list[str]) -> str:

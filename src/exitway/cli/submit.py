@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exitway.cli import problems
-from exitway.cli.client import Client, Refusal, Unreachable
+from exitway.cli.client import Refusal, Unreachable
+from exitway.cli.target import Api
 from exitway.resources.problem import Problem, Problems
 
 if TYPE_CHECKING:  # it brings PyYAML, which `exitway delete TYPE NAME` can do without
     from exitway.resources.document import Document
-
-CHANGES = "/exitway/v1/changes"
 
 Locate = Callable[[int, Problem], Problem]
 """Says of a problem which object of the request it is about."""
@@ -40,14 +39,14 @@ def placed(wire: Any, namespace: str) -> Any:
     return {**wire, "metadata": {"namespace": namespace, **metadata}} if isinstance(metadata, dict) else wire
 
 
-def submit(client: Client, body: dict[str, Any], located: Locate, found: Sequence[Problem] = ()) -> Any:
+def submit(api: Api, body: dict[str, Any], located: Locate, found: Sequence[Problem] = ()) -> Any:
     """Send the changes and return the answer. Where the files have problems, send them only to learn of all the others.
 
     Raises:
         Problems: those found in the files, and those the server found, ``located``.
     """
     try:
-        answer = client.request("POST", CHANGES, {**body, "dryRun": True} if found else body)
+        answer = api.change({**body, "dryRun": True} if found else body)
     except Refusal as refusal:
         causes = [problem if index is None else located(index, problem) for index, problem in refusal.causes]
         raise Problems([*found, *(causes or refusal.problems)]) from None

@@ -10,16 +10,15 @@ from typing import Any
 import click
 
 from exitway.cli import render
-from exitway.cli.client import Client, Refusal
+from exitway.cli.client import Refusal
 from exitway.cli.get import frameless
+from exitway.cli.target import Api
 from exitway.resources.problem import Problems
 
 _INTERRUPTED = 130
 
 
-def watch_lists(
-    client: Client, lists: Mapping[str, Any], wires: Sequence[Any], names: Sequence[str], output: str
-) -> None:
+def watch_lists(api: Api, lists: Mapping[str, Any], wires: Sequence[Any], names: Sequence[str], output: str) -> None:
     """Print the resources, then what happens to them after the revisions of their lists, which are given by path.
 
     Goes on until it is interrupted, or raises Problems.
@@ -38,14 +37,14 @@ def watch_lists(
     try:
         for wire in wires:
             show({"type": "ADDED", "object": wire})
-        for event in _events(client, lists):
+        for event in _events(api, lists):
             if not names or event["object"]["metadata"]["name"] in names:
                 show(event)
     except KeyboardInterrupt:
         raise SystemExit(_INTERRUPTED) from None
 
 
-def _events(client: Client, lists: Mapping[str, Any]) -> Iterator[Any]:
+def _events(api: Api, lists: Mapping[str, Any]) -> Iterator[Any]:
     """The events after the lists, as they come. The server ends a watch now and then; it is then taken up where it ended."""
     queue: SimpleQueue[Any] = SimpleQueue()
 
@@ -53,7 +52,7 @@ def _events(client: Client, lists: Mapping[str, Any]) -> Iterator[Any]:
         try:
             while True:
                 query = f"watch=true&allowWatchBookmarks=true&resourceVersion={revision}"
-                for event in client.stream(f"{path}?{query}"):
+                for event in api.stream(f"{path}?{query}"):
                     if event["type"] == "ERROR":
                         raise Refusal(event["object"])
                     revision = event["object"]["metadata"]["resourceVersion"]

@@ -118,10 +118,12 @@ class StatusWriter:
         entries[self._replica] = entry
         view = View(standing.generation, standing.problems, list(entries.values()), self._ready())
         conditions = view.conditions(status, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        said = {"conditions": conditions, **_columns(standing)}
         told = settled(status.get("conditions") or ()) == settled(conditions)
+        told = told and all(status.get(name) == text for name, text in _columns(standing).items())
         if own == entry and (told or not (leisurely or self._replica == min(entries))):
             return complete
-        await self._write(standing, self._replica, {"replicas": [entry], "conditions": conditions, **_brief(standing)})
+        await self._write(standing, self._replica, {**said, "replicas": [entry]})
         return False
 
     async def _prune(self, standing: Standing) -> bool:
@@ -197,11 +199,10 @@ class StatusWriter:
             await asyncio.sleep(-self._allowance / WRITES_PER_SECOND)
 
 
-def _brief(standing: Standing) -> Json:
+def _columns(standing: Standing) -> Json:
     """What ``kubectl get`` shows of a rule: a printer column itself can show no more than the first of several values."""
-    if standing.resource is None or standing.problems:
-        return {}
-    return {"destinations": destinations(standing.resource), "ports": ports(standing.resource)}
+    rule = standing.resource
+    return {"destinations": destinations(rule)[:1024], "ports": ports(rule)[:1024]} if rule else {}
 
 
 def _numbers_only(own: Json, entry: Json) -> bool:

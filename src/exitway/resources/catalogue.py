@@ -120,5 +120,7 @@ CATALOGUE = {
     "EXW1402": "the API server does not answer",
     "EXW1403": "the API server refuses",
     "EXW1404": "the cluster does not know the kind",
+    "EXW1405": "the namespace does not exist",
+    "EXW1406": "some changes were made, and then one failed",
     "EXW1501": "the rules of the cluster are not known yet",
 }

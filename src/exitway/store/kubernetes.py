@@ -175,7 +175,7 @@ class KubernetesStore:
         known = self._known.get(key)
         if item and known and _identity(item) == _identity(known.wire):
             return None
-        resource, problems = _read(_wire(item)) if item else (None, ())
+        resource, problems = _read(item) if item else (None, ())
         if item:
             self._known[key] = Standing(key, item, 0, resource, problems)
         if resource is None:
@@ -210,17 +210,19 @@ def _kept(item: Json) -> Json:
     return {**item, "metadata": metadata}
 
 
-def _wire(item: Json) -> Json:
-    return {name: value for name, value in item.items() if name != "status"}
-
-
 def _identity(item: Mapping[str, Any]) -> tuple[Any, ...]:
     """What differs if the object says something else; not its resourceVersion, which its status changes as well."""
     metadata = item["metadata"]
     return metadata["uid"], metadata["generation"], metadata.get("labels"), metadata.get("annotations")
 
 
-def _read(wire: Json) -> tuple[Resource | None, tuple[Problem, ...]]:
+def read_object(item: Json) -> tuple[Resource | None, tuple[Problem, ...]]:
+    """An object of the API as a resource; else what stands for it, and why it cannot be read."""
+    return _read(_kept(item))
+
+
+def _read(item: Json) -> tuple[Resource | None, tuple[Problem, ...]]:
+    wire = {name: value for name, value in item.items() if name != "status"}
     try:
         return read(wire), ()
     except Problems as problems:
