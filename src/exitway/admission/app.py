@@ -16,16 +16,20 @@ from exitway.api.body import read_json
 from exitway.api.status import Refusal
 from exitway.resources.registry import Registry
 
-Decide = Callable[[Request], Answer]
+Decide = Callable[[Request], Awaitable[Answer]]
 
 _log = logging.getLogger("exitway")
 
 
 def create_app(registry: Callable[[], Registry | None], inject: Decide) -> Starlette:
     """``registry``: all rules, or None while they are not known. ``inject``: what is made of a pod."""
+
+    async def validate(request: Request) -> Answer:
+        return reviewed(request, registry())
+
     return Starlette(
         routes=[
-            Route("/validate", _endpoint(lambda request: reviewed(request, registry())), methods=["POST"]),
+            Route("/validate", _endpoint(validate), methods=["POST"]),
             Route("/inject", _endpoint(inject), methods=["POST"]),
         ],
         exception_handlers={Refusal: _refused, 500: _fault},
@@ -35,7 +39,7 @@ def create_app(registry: Callable[[], Registry | None], inject: Decide) -> Starl
 def _endpoint(decide: Decide) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def answer(http: HttpRequest) -> Response:
         request = request_of(await read_json(http))
-        return JSONResponse(review_of(request, decide(request)))
+        return JSONResponse(review_of(request, await decide(request)))
 
     return answer
 

@@ -30,6 +30,12 @@ def agent() -> None:
     _run("agent")
 
 
+@cluster.command()
+def uninstall() -> None:
+    """Take the webhooks away, before what answers them goes. Pods that are made after that are not captured."""
+    _run("uninstall")
+
+
 def _run(part: str) -> None:
     """A part imports no other, so that it needs no more memory than its own."""
     from exitway.cluster.settings import ClusterSettings

@@ -17,6 +17,7 @@ from typing import Never
 
 from exitway.cluster.authority import renewed
 from exitway.cluster.settings import ClusterSettings
+from exitway.cluster.uninstall import CONFIGURATIONS
 from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
 from exitway.kube.reflector import Reflector
@@ -26,7 +27,6 @@ LOOK_SECONDS = 600.0
 """How often it is asked whether something is due, beside whenever the Secret or a webhook configuration changes."""
 RETRY_SECONDS = 2.0
 
-_WEBHOOKS = "/apis/admissionregistration.k8s.io/v1"
 _JSON_PATCH = "application/json-patch+json"
 
 _log = logging.getLogger("exitway")
@@ -54,10 +54,7 @@ class Certificates:
         self._path = f"/api/v1/namespaces/{settings.pod_namespace}/secrets"
         self._look = asyncio.Event()
         self._secret = self._follower(self._path, self._name)
-        self._hooks = {
-            path: self._follower(path, settings.release)
-            for path in (f"{_WEBHOOKS}/{sort}webhookconfigurations" for sort in ("mutating", "validating"))
-        }
+        self._hooks = {path: self._follower(path, settings.release) for path in CONFIGURATIONS}
 
     async def run(self) -> Never:
         """Follow the Secret, for ever."""

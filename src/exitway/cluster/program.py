@@ -6,13 +6,12 @@ again. Nothing here depends on the order of events or on the replica: equal rule
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from exitway.cluster.pins import Pins
 from exitway.cluster.pods import Group, Pod, Pods
-from exitway.dns.hashed import pin, pinned_names
 from exitway.envoy.api import LISTENER, ROUTE_CONFIGURATION
 from exitway.envoy.cluster import verified_by
 from exitway.envoy.listener import SIDECAR, Proxy, capturing_listener, deciding
@@ -46,25 +45,25 @@ class _Namespace:
 
 
 class Program:
-    """``pods``: all that are captured, by uid."""
+    """``pods``: all that are captured, by uid. ``audit``: namespaces whose pods are let through where they would be denied."""
 
-    def __init__(self, proxy: Proxy) -> None:
-        self._proxy = proxy
+    def __init__(self, proxy: Proxy, audit: Container[str] = ()) -> None:
+        self._proxy, self._audit = proxy, audit
         self._listener = Resource.of(LISTENER, capturing_listener(SIDECAR, proxy))
         self._registry = Registry()
         self._namespaces: dict[str, _Namespace] = {}
-        self._names: dict[str, frozenset[str]] = {}
-        self._count: Counter[str] = Counter()
-        self._pinned: Pinned = {}
+        self._pins = Pins()
         self.pods: dict[str, Pod] = {}
 
     def follow(self, registry: Registry, touched: Iterable[str], now: datetime) -> set[str]:
         """Take in new rules; ``touched``: the namespaces whose rules have changed. Returns the namespaces that they concern."""
         self._registry = registry
-        touched = set(touched)
-        moved = self._pin(touched)
-        everyone = SYSTEM_NAMESPACE in touched
-        concerned = {name for name in self._namespaces if everyone or name in touched or self._uses(name, moved)}
+        touched, before = set(touched), self._pins.addresses
+        self._pins.follow(registry, touched)
+        everyone, repinned = SYSTEM_NAMESPACE in touched, self._pins.addresses is not before
+        concerned = {
+            name for name in self._namespaces if everyone or name in touched or (repinned and self._is_moved(name))
+        }
         for name in concerned:
             self._compile(name, now)
         return concerned
@@ -125,23 +124,13 @@ class Program:
     def _in(self, name: str) -> _Namespace:
         return self._namespaces.setdefault(name, _Namespace(Pods(name), Verifiers(self._proxy)))
 
-    def _pin(self, touched: Iterable[str]) -> set[str]:
-        """Keep the addresses of names that TCP rules speak of; returns the names whose addresses are others now."""
-        before = self._count.keys() & set(self._count)
-        for namespace in touched:
-            rules = self._registry.resources_in(namespace)
-            names = pinned_names(intent.proxied for rule in rules for intent in rule.intents)
-            self._count.subtract(self._names.pop(namespace, frozenset()))
-            self._count.update(names)
-            self._names[namespace] = names
-        self._count = +self._count
-        if self._count.keys() == before:
-            return set()
-        old, self._pinned = self._pinned, pin(self._count)
-        return {name for name in old.keys() & self._pinned.keys() if old[name] != self._pinned[name]}
+    def _pinned(self, policy: Policy) -> Pinned:
+        """The addresses of the names that the policy speaks of for TCP. They may be moved by rules of other namespaces."""
+        names = (str(host) for host in policy.tcp_hosts if not host.wildcard)
+        return {name: self._pins.addresses.address_of(name) for name in names if self._pins.addresses.is_pinned(name)}
 
-    def _uses(self, namespace: str, names: set[str]) -> bool:
-        return bool(names) and any(names & one.pinned.keys() for one in self._namespaces[namespace].compiled.values())
+    def _is_moved(self, namespace: str) -> bool:
+        return any(self._pinned(one.policy) != one.pinned for one in self._namespaces[namespace].compiled.values())
 
     def _compile(self, name: str, now: datetime) -> None:
         """Work out the policies of a namespace's groups. Groups that the same intents concern share one."""
@@ -164,9 +153,9 @@ class Program:
     def _built(
         self, namespace: _Namespace, intents: Iterable[Intent], group: Group, before: _Compiled | None, now: datetime
     ) -> _Compiled:
-        policy = compile_policy(intents, group.workload, now)
-        exact = (str(host) for host in policy.tcp_hosts if not host.wildcard)
-        pinned = {name: self._pinned[name] for name in exact if name in self._pinned}
+        audit = group.workload.namespace in self._audit
+        policy = compile_policy(intents, group.workload, now, audit=audit)
+        pinned = self._pinned(policy)
         if (
             before
             and (before.policy, before.pinned) == (policy, pinned)

@@ -47,6 +47,10 @@ class ClusterSettings:
     """The DNS servers that names outside are asked of; empty: the cluster's."""
     cluster_domain: str = "cluster.local"
     """The cluster's own domain."""
+    denied_status: int = 404
+    """HTTP status of a denied request, 400 to 599."""
+    audit_namespaces: tuple[str, ...] = ()
+    """Namespaces whose pods are under audit: what is denied is recorded and let through."""
     token: Path = Path("/var/run/secrets/exitway/token")
     """The service account token with audience ``exitway``, which the kubelet renews."""
     authorities: Path = Path("/var/run/secrets/exitway-ca/ca.crt")
@@ -74,6 +78,8 @@ class ClusterSettings:
         given["cluster_ranges"] = tuple(read.each("cluster_ranges", ip_network))
         for name in ("cluster_dns", "upstream_dns"):
             given[name] = tuple(map(str, read.each(name, ip_address)))
+        given["denied_status"] = read.number("denied_status", range(400, 600))
+        given["audit_namespaces"] = tuple(read.text("audit_namespaces").replace(",", " ").split())
         given["sidecar_resources"] = read.mapping("sidecar_resources")
         settings = cls(
             read.text("pod_name", required=True),
@@ -106,6 +112,14 @@ class _Reader:
                 yield read(word)
             except ValueError as error:
                 self._malformed(name, str(error))
+
+    def number(self, name: str, allowed: range) -> int:
+        """0: it is not given."""
+        text = self.text(name)
+        if text and not (text.isascii() and text.isdecimal() and int(text[:9]) in allowed):
+            self._malformed(name, f"it is not a number from {allowed[0]} to {allowed[-1]}")
+            return 0
+        return int(text or 0)
 
     def mapping(self, name: str) -> Mapping[str, Any] | None:
         try:

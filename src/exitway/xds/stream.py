@@ -49,7 +49,7 @@ class Response:
     removed: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(slots=True)
 class _Subscription:
     wildcard: bool = False
     names: set[str] = field(default_factory=set)

@@ -78,3 +78,15 @@ topologySpreadConstraints:
     labelSelector: {matchLabels: {{ include "exitway.selector" $ | fromYaml | toJson }}}
   {{- end }}
 {{- end }}
+
+{{- define "exitway.authoritiesMount" -}}
+{{- if .Values.authorities.configMap }}
+- {name: rule-authorities, mountPath: /etc/exitway/authorities, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "exitway.authoritiesVolume" -}}
+{{- if .Values.authorities.configMap }}
+- {name: rule-authorities, configMap: {name: {{ .Values.authorities.configMap | quote }}}}
+{{- end }}
+{{- end }}

@@ -1,0 +1,209 @@
+"""``exitway cluster controller``: a replica of the control plane.
+
+It tells proxies their policy, says on each rule how far it is in force, and answers the webhooks. All replicas are equal, and none leads. What one
+knows it has from the Kubernetes API; while that is away, what was heard last stays in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from typing import Never
+
+from exitway.admission.app import create_app
+from exitway.admission.review import Answer, Request
+from exitway.api.listen import serve_tls
+from exitway.api.status import Refusal
+from exitway.cluster.captured import CapturedPods
+from exitway.cluster.certificates import Certificates
+from exitway.cluster.health import serve_health
+from exitway.cluster.identity import Identities
+from exitway.cluster.program import Program, sidecar_proxy
+from exitway.cluster.publisher import Publisher
+from exitway.cluster.settings import ClusterSettings
+from exitway.cluster.status import StatusWriter
+from exitway.kube.client import Kube
+from exitway.kube.reflector import Reflector
+from exitway.names.cluster import HEALTH_PORT, PROXY_MARK, RESOLVER_PORT, WEBHOOK_PORT, XDS_PORT
+from exitway.store.change import Gone
+from exitway.store.kubernetes import KubernetesStore
+from exitway.xds.server import DiscoveryServer, Peer, RefusedError
+
+_log = logging.getLogger("exitway")
+
+CLOCK_SECONDS = 0.25
+KNOWN_SECONDS = 5.0
+"""How long a proxy may wait until we have heard of its pod."""
+CONNECTION_SECONDS = 1800.0
+"""How long a connection lasts, about: then a proxy proves anew who it is, and finds replicas that have come since."""
+LEAVING_SECONDS, GOING_OVER_SECONDS = 4.0, 1.0
+"""How long we still serve when we are told to end, since nodes have yet to hear it; and how long proxies then have to go to another replica."""
+
+
+def run(settings: ClusterSettings) -> None:
+    """Serve until told to end."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: ClusterSettings) -> None:
+    ending = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
+    async with Kube.connect() as kube:
+        controller = Controller(kube, settings)
+        health = await serve_health(HEALTH_PORT, lambda: "ending" if ending.is_set() else controller.unready)
+        working = asyncio.create_task(controller.run())
+        told = asyncio.create_task(ending.wait())
+        await asyncio.wait([working, told], return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+        await asyncio.sleep(LEAVING_SECONDS)
+        await controller.leave()
+        working.cancel()
+        await asyncio.wait([working])
+        health.close()
+
+
+class Controller:
+    """One replica. ``kube`` is used by all its parts."""
+
+    def __init__(self, kube: Kube, settings: ClusterSettings) -> None:
+        namespace, release = settings.pod_namespace, settings.release
+        self._settings = settings
+        self._store = KubernetesStore(kube)
+        self._pods = CapturedPods(kube)
+        self._certificates = Certificates(kube, settings)
+        self._identities = Identities(kube)
+        self._resolver = Reflector(
+            kube,
+            f"/api/v1/namespaces/{namespace}/services",
+            params={"fieldSelector": f"metadata.name={release}-dns"},
+            changed=lambda _: self._resolver_changed.set(),
+        )
+        self._resolver_changed = asyncio.Event()
+        labels = f"app.kubernetes.io/instance={release},app.kubernetes.io/component=controller"
+        self._replicas = Reflector(kube, f"/api/v1/namespaces/{namespace}/pods", params={"labelSelector": labels})
+        self._discovery = DiscoveryServer(self._authenticate)
+        self._program: Program | None = None
+        self._publisher: Publisher | None = None
+        self._kube = kube
+        self._known = asyncio.Event()
+        """Set when pods have come or changed, and replaced."""
+        self._stopping = asyncio.Event()
+        self._serving = {"xds": asyncio.Event(), "webhooks": asyncio.Event()}
+
+    @property
+    def unready(self) -> str:
+        """What is missing before we can serve; empty: nothing."""
+        parts = {
+            "rules": self._store.synced,
+            "pods": self._pods.synced,
+            "the resolver's service": self._resolver.synced,
+            "certificates": self._certificates.ready,
+            **self._serving,
+        }
+        missing = [name for name, there in parts.items() if not there.is_set()]
+        return f"not yet there: {', '.join(missing)}" if missing else ""
+
+    async def run(self) -> Never:
+        """Follow the API and serve, for ever."""
+        async with asyncio.TaskGroup() as group:
+            for part in (self._store, self._pods, self._certificates, self._resolver, self._replicas):
+                group.create_task(part.run())
+            group.create_task(self._serve_webhooks())
+            group.create_task(self._serve_proxies(group))
+        raise AssertionError  # they do not end
+
+    async def leave(self) -> None:
+        """Have the proxies go to another replica."""
+        self._stopping.set()
+        await self._discovery.stop(GOING_OVER_SECONDS)
+
+    async def _serve_webhooks(self) -> None:
+        await self._certificates.ready.wait()
+        app = create_app(lambda: self._store.registry if self._store.synced.is_set() else None, _inject)
+        listener = socket.create_server(("", WEBHOOK_PORT), family=socket.AF_INET6, dualstack_ipv6=True)
+        self._serving["webhooks"].set()
+        await serve_tls(app, listener, self._certificates.context, self._stopping)
+
+    async def _serve_proxies(self, group: asyncio.TaskGroup) -> None:
+        synced = (self._store.synced, self._pods.synced, self._certificates.ready)
+        await asyncio.gather(*(event.wait() for event in synced))
+        resolver = await self._resolver_address()
+        proxy = sidecar_proxy(f"{resolver}:{RESOLVER_PORT}", PROXY_MARK, self._settings.denied_status)
+        program = self._program = Program(proxy, self._settings.audit_namespaces)
+        publisher = self._publisher = Publisher(program, self._discovery)
+        publisher.pods(*self._pods.news())
+        revision = self._store.revision
+        publisher.follow(self._store.registry, self._store.registry.namespaces, self._store.versions)
+        await self._discovery.start_tls(
+            f"[::]:{XDS_PORT}", lambda: (self._certificates.key, self._certificates.chain), CONNECTION_SECONDS
+        )
+        self._serving["xds"].set()
+        writer = StatusWriter(self._kube, self._store, publisher, replica=self._settings.pod_name, pods=self._replicas)
+        for part in (writer.run(), self._follow_rules(publisher, revision), self._follow_pods(publisher)):
+            group.create_task(part)
+        group.create_task(self._follow_clock(publisher))
+        group.create_task(self._follow_resolver(resolver))
+
+    async def _follow_rules(self, publisher: Publisher, revision: int) -> Never:
+        known = set(self._store.registry.namespaces)
+        while True:
+            try:
+                events = await self._store.after(revision)
+                touched = {event.resource.key.namespace for event in events}
+            except Gone:
+                touched = known | set(self._store.registry.namespaces)
+            revision = self._store.revision
+            known |= touched
+            publisher.follow(self._store.registry, touched, self._store.versions)
+
+    async def _follow_pods(self, publisher: Publisher) -> Never:
+        while True:
+            await self._pods.changed()
+            publisher.pods(*self._pods.news())
+            self._known.set()
+            self._known = asyncio.Event()
+
+    async def _follow_clock(self, publisher: Publisher) -> Never:
+        """Rules that have expired are withdrawn. Looking is cheap, and holds whatever becomes of the clock or of a timer."""
+        while True:
+            await asyncio.sleep(CLOCK_SECONDS)
+            publisher.look()
+
+    async def _resolver_address(self) -> str:
+        """Where proxies ask for names: the resolver's service has it for as long as it exists."""
+        while True:
+            self._resolver_changed.clear()
+            for service in self._resolver.objects.values():
+                if addresses := service["spec"].get("clusterIPs"):
+                    return str(addresses[0])
+            await self._resolver_changed.wait()
+
+    async def _follow_resolver(self, known: str) -> None:
+        while (now := await self._resolver_address()) == known:
+            await self._resolver_changed.wait()
+        raise RuntimeError(f"the resolver's service has moved from {known} to {now}: starting anew")
+
+    async def _authenticate(self, token: str) -> Peer:
+        """The pod or the node that a token speaks of, whatever the proxy says of itself."""
+        assert self._program
+        assert self._publisher
+        who = await self._identities.of(token)
+        if (who.namespace, who.account) == (self._settings.pod_namespace, f"{self._settings.release}-node"):
+            if not who.node:
+                raise RefusedError("the token of a node's agent does not say which node it is: that is Kubernetes 1.30")
+            return Peer(who.uid, self._publisher.node(who.node))
+        try:
+            async with asyncio.timeout(KNOWN_SECONDS):
+                while (group := self._program.group_of(who.uid)) is None:
+                    await self._known.wait()
+        except TimeoutError:
+            raise RefusedError(f"{who.namespace}/{who.pod} is no pod with a proxy of its own") from None
+        return Peer(who.uid, group)
+
+
+async def _inject(_request: Request) -> Answer:
+    return Answer(refusal=Refusal(503, "ServiceUnavailable", "this control plane does not put proxies into pods"))
