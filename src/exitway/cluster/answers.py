@@ -61,14 +61,14 @@ class Answers:
         share = self._shares.of(source.address, now)
         if not share.take(now):
             return None
-        pod = self._sidecars.at(source.address)
-        view = (
-            View(self.pins.addresses, pod.namespace, pod.search, _Named(self, pod))
-            if pod
-            else View(self.pins.addresses)
-        )
+        view = self._view(self._sidecars.at(source.address))
         answer = self._names.answer(query, view, stream=source.stream)
         return answer if answer is None or isinstance(answer, bytes) else _waiting(answer, share)
+
+    def _view(self, pod: Sidecar | None) -> View:
+        if pod is None:
+            return View(self.pins.addresses)
+        return View(self.pins.addresses, pod.namespace, pod.search, _Named(self, pod), pod.without)
 
     def to_proxy(self, query: bytes, source: Source) -> Awaitable[bytes | None] | None:
         """The answer to a question of a pod's proxy."""

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
+from exitway.dns import wire
 from exitway.kube.client import Kube
 from exitway.kube.reflector import Name, Reflector
 from exitway.names.cluster import CAPTURED, Placement
@@ -41,6 +42,12 @@ class Sidecar:
             addresses,
             metadata.get("creationTimestamp") or "",
         )
+
+    @property
+    def without(self) -> int:
+        """The type of records that are of no use to it, having no address of that family; 0: there is none."""
+        families = {":" in address for address in self.addresses}
+        return {frozenset({False}): wire.AAAA, frozenset({True}): wire.A}.get(frozenset(families), 0)
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"

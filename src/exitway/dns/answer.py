@@ -57,11 +57,13 @@ def parsed_answer(query: bytes, addresses: Addresses) -> bytes:
     return response.to_wire()
 
 
-def plain_answer(query: wire.Query, addresses: Addresses) -> bytes:
-    """The answer to a plain query that is not a reverse one."""
+def plain_answer(query: wire.Query, addresses: Addresses, without: int = 0) -> bytes:
+    """The answer to a plain query that is not a reverse one. ``without``: a type that no name has data of."""
     found = synthetic(query.name, addresses)
     if found is None:
         return denial(query)
+    if query.rdtype == without:
+        return query.response(wire.NOERROR, (), _SOA)
     if query.rdtype == wire.A:
         return query.response(wire.NOERROR, (query.address(TTL_SECONDS, found.ipv4),))
     if query.rdtype == wire.AAAA:

@@ -72,13 +72,14 @@ class Cluster:
 class View:
     """What a name means depends on who asks. ``search``: the pod's own domains; ``named``: the names and patterns that its rules speak of.
 
-    Of the names and patterns, :func:`of_interest` is enough.
+    Of the names and patterns, :func:`of_interest` is enough. ``without``: A or AAAA, where the pod has no address of that family to dial from.
     """
 
     addresses: Addresses
     namespace: str = ""
     search: tuple[str, ...] = ()
     named: Container[Host] = frozenset()
+    without: int = 0
 
 
 def fate(query: wire.Query, cluster: Cluster, view: View) -> Fate:

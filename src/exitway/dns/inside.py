@@ -56,7 +56,7 @@ def _leading(query: wire.Query, target: dns.name.Name, cluster: Cluster, view: V
     name = target.to_text(omit_final_dot=True).lower()
     what = fate(replace(query, name=name), cluster, view)
     found = synthetic(name, view.addresses) if what in {Fate.SYNTHETIC, Fate.FOUND_OUT} else None
-    if found is None or query.rdtype not in {wire.A, wire.AAAA}:
+    if found is None or query.rdtype not in {wire.A, wire.AAAA} - {view.without}:
         return []
     kind, address = ("A", found.ipv4) if query.rdtype == wire.A else ("AAAA", found.ipv6)
     return [dns.rrset.from_text(target, TTL_SECONDS, "IN", kind, address)]

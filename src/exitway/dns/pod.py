@@ -63,7 +63,9 @@ class PodNames:
 
     async def _found_out(self, query: wire.Query, view: View) -> bytes:
         resolved = await self._upstream().resolve(query.name, dns.rdatatype.A)
-        return denial(query) if resolved.rcode == dns.rcode.NXDOMAIN else plain_answer(query, view.addresses)
+        return (
+            denial(query) if resolved.rcode == dns.rcode.NXDOMAIN else plain_answer(query, view.addresses, view.without)
+        )
 
     def _synthetic(self, query: wire.Query, message: bytes, view: View) -> bytes | Awaitable[bytes]:
         if query.name.endswith(".arpa"):
@@ -78,7 +80,11 @@ class PodNames:
 
     @staticmethod
     def _unless_near(query: wire.Query, near: bool, view: View) -> bytes:  # noqa: FBT001 - an answer
-        return denial(query) if near and not speaks_of(query.name, view) else plain_answer(query, view.addresses)
+        return (
+            denial(query)
+            if near and not speaks_of(query.name, view)
+            else plain_answer(query, view.addresses, view.without)
+        )
 
     def _has(self, name: str) -> asyncio.Task[bool]:
         """Whether the cluster has a name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exitway.envoy.api import Json
@@ -46,16 +47,23 @@ def bootstrap(machine: Machine) -> Json:
                 *clusters(machine.resolver, machine.authorities, machine.mark),
             ]
         },
-        # Envoy's own limit, of 100 instructions, is for expressions that strangers write; RE2's time is linear in any case
-        "layered_runtime": {
-            "layers": [{"name": "exitway", "static_layer": {"re2.max_program_size.error_level": LONGEST_EXPRESSION}}]
-        },
-        "overload_manager": {"resource_monitors": [_arriving(machine.connections)]},
-        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [{"prefix": p} for p in _STATS]}}},
+        **bounds(machine.connections, _STATS),
     }
 
 
 _STATS = ("http.", "out.", "in.", "tcp.", "cluster.", "listener_manager.", "control_plane.", "server.", "dns_cache.")
+
+
+def bounds(connections: int, stats: Iterable[str]) -> Json:
+    """What a proxy may take up: connections that arrive, and the statistics with these prefixes."""
+    return {
+        # Envoy's own limit, of 100 instructions, is for expressions that strangers write; RE2's time is linear in any case
+        "layered_runtime": {
+            "layers": [{"name": "exitway", "static_layer": {"re2.max_program_size.error_level": LONGEST_EXPRESSION}}]
+        },
+        "overload_manager": {"resource_monitors": [_arriving(connections)]},
+        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [{"prefix": prefix} for prefix in stats]}}},
+    }
 
 
 def _arriving(connections: int) -> Json:

@@ -1,0 +1,206 @@
+"""What a pod may not ask for, because it defeats the boundary: its own network, other programs' memory, the node.
+
+What is not known to be harmless is refused. A pod may name what it asks for all the same in the annotation ``exitway.dev/allow-unsafe``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from exitway.names.cluster import AUDIENCE, CAPTURED, UNSAFE
+from exitway.pods.containers import CONTAINERS, VOLUMES
+from exitway.resources.problem import Problem, quoted
+
+Json = Mapping[str, Any]
+
+HARMLESS_CAPABILITIES = frozenset({
+    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "IPC_LOCK", "KILL", "LEASE", "MKNOD", "NET_BIND_SERVICE", "SETFCAP", "SETGID",
+    "SETPCAP", "SETUID", "SYS_CHROOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME", "WAKE_ALARM",
+})  # fmt: skip
+"""None of these reaches the network, the kernel, or another container's processes and files (capabilities(7))."""
+
+HARMLESS_SYSCTLS = (
+    "net.core.", "net.ipv4.tcp_", "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports", "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ping_group_range", "net.unix.",
+)  # fmt: skip
+"""Of those of the network. The others route, forward, and take addresses for one's own."""
+
+HARMLESS_PATHS = (
+    "/etc/localtime",
+    "/usr/share/zoneinfo",
+    "/etc/machine-id",
+    "/etc/ssl/certs",
+    "/etc/pki",
+    "/usr/share/ca-certificates",
+)
+"""Of a node: nothing under them is a socket."""
+
+ALLOWABLE = (
+    "hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "privileged", "capabilities", "procMount", "hostPath", "sysctls", "token",
+)  # fmt: skip
+"""What the annotation may name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsafe:
+    """One thing that a pod asks for; ``word``: what the annotation calls it, empty if nothing can allow it."""
+
+    word: str
+    problem: Problem
+
+
+def refused(pod: Json) -> tuple[list[Problem], tuple[str, ...]]:
+    """All that stands against a pod (or the pod of a template), and, in words, what is allowed although it does."""
+    metadata = pod.get("metadata") or {}
+    allowed, problems = _allowed(metadata.get("annotations") or {})
+    found = list(unsafe(pod))
+    problems += [one.problem for one in found if one.word not in allowed]
+    return problems, tuple(dict.fromkeys(one.word for one in found if one.word in allowed))
+
+
+def _allowed(annotations: Mapping[str, str]) -> tuple[set[str], list[Problem]]:
+    words = {word.strip() for word in annotations.get(UNSAFE, "").split(",")} - {""}
+    unknown = sorted(words - set(ALLOWABLE))
+    hint = f"it may name {', '.join(ALLOWABLE)}"
+    return words, [
+        Problem(
+            "EXW1112",
+            f"the annotation {UNSAFE} names {quoted(word)}, which is nothing that could be allowed",
+            hint,
+            "metadata.annotations",
+        )
+        for word in unknown
+    ]
+
+
+def unsafe(pod: Json) -> Iterator[Unsafe]:
+    """All of it, in the order of the fields."""
+    spec = pod.get("spec") or {}
+    yield from _namespaces(spec)
+    security = spec.get("securityContext") or {}
+    yield from _sysctls(security.get("sysctls") or [])
+    if (spec.get("os") or {}).get("name") == "windows" or "windowsOptions" in security:
+        yield Unsafe(
+            "",
+            Problem(
+                "EXW1122", "a pod of Windows cannot be captured", "leave its namespace without a placement", "spec.os"
+            ),
+        )
+    yield from _volumes(spec.get("volumes") or [])
+    for kind in ("initContainers", "containers", "ephemeralContainers"):
+        yield from containers(spec.get(kind) or [], f"spec.{kind}")
+    if CAPTURED not in ((pod.get("metadata") or {}).get("labels") or {}):
+        yield from _names(spec)
+
+
+def containers(listed: Sequence[Json], field: str) -> Iterator[Unsafe]:
+    """What containers ask for; ours ask for what they need."""
+    for index, container in enumerate(listed):
+        if container.get("name") not in CONTAINERS:
+            yield from _container(container, f"{field}[{index}]")
+
+
+def _namespaces(spec: Json) -> Iterator[Unsafe]:
+    for word, code, what in (
+        ("hostNetwork", "EXW1113", "its network is the node's, so nothing of it can be captured"),
+        ("hostPID", "EXW1114", "it sees every process of the node, and through them their networks and tokens"),
+        ("hostIPC", "EXW1115", "it shares memory with the processes of the node"),
+        (
+            "shareProcessNamespace",
+            "EXW1116",
+            "its containers see the proxy's process, and through it the proxy's token",
+        ),
+    ):
+        if spec.get(word) is True:
+            yield _asks(word, code, f"{word}: {what}", f"spec.{word}")
+
+
+def _sysctls(listed: Sequence[Json]) -> Iterator[Unsafe]:
+    for index, one in enumerate(listed):
+        name = str(one.get("name", "")).replace("/", ".")
+        if name.startswith("net.") and not name.startswith(HARMLESS_SYSCTLS):
+            message = f"the sysctl {quoted(name)} could change where packets go"
+            yield _asks("sysctls", "EXW1117", message, f"spec.securityContext.sysctls[{index}]")
+
+
+def _volumes(listed: Sequence[Json]) -> Iterator[Unsafe]:
+    for index, volume in enumerate(listed):
+        field, name = f"spec.volumes[{index}]", quoted(str(volume.get("name")))
+        path = (volume.get("hostPath") or {}).get("path")
+        if path is not None and not _is_harmless(str(path)):
+            message = f"the volume {name} is the path {quoted(str(path))} of the node, where sockets and files lead out"
+            yield _asks("hostPath", "EXW1118", message, f"{field}.hostPath")
+        sources = (volume.get("projected") or {}).get("sources") or []
+        audiences = [(source.get("serviceAccountToken") or {}).get("audience") for source in sources]
+        if AUDIENCE in audiences and volume.get("name") not in VOLUMES:
+            message = (
+                f"the volume {name} has a token for {quoted(AUDIENCE)}, by which a program could pass for the proxy"
+            )
+            yield _asks("token", "EXW1119", message, f"{field}.projected")
+
+
+def _is_harmless(path: str) -> bool:
+    return ".." not in path.split("/") and any(
+        path.rstrip("/") == one or path.startswith(f"{one}/") for one in HARMLESS_PATHS
+    )
+
+
+def _container(container: Json, field: str) -> Iterator[Unsafe]:
+    name = quoted(str(container.get("name")))
+    security = container.get("securityContext") or {}
+    at = f"{field}.securityContext"
+    if security.get("privileged") is True:
+        yield _asks(
+            "privileged", "EXW1120", f"container {name} is privileged: it could undo the capture", f"{at}.privileged"
+        )
+    for capability in (security.get("capabilities") or {}).get("add") or []:
+        if bare(capability) not in HARMLESS_CAPABILITIES:
+            message = f"container {name} adds the capability {quoted(str(capability))}, which could undo the capture or go round it"
+            yield _asks("capabilities", "EXW1121", message, f"{at}.capabilities.add")
+    if security.get("procMount") not in (None, "Default"):
+        yield _asks(
+            "procMount", "EXW1123", f"container {name} has all of /proc, by which the kernel is set", f"{at}.procMount"
+        )
+    if (security.get("windowsOptions") or {}).get("hostProcess"):
+        yield Unsafe(
+            "",
+            Problem(
+                "EXW1122",
+                f"container {name} is a process of the node, which cannot be captured",
+                field=f"{at}.windowsOptions",
+            ),
+        )
+    mounts = {mount.get("name") for mount in container.get("volumeMounts") or []}
+    if mounts & set(VOLUMES):
+        message = f"container {name} mounts a volume of the proxy"
+        yield _asks("token", "EXW1119", message, f"{field}.volumeMounts")
+    if container.get("targetContainerName") in CONTAINERS:
+        message = f"container {name} would share the processes of {quoted(container['targetContainerName'])}"
+        yield Unsafe(
+            "", Problem("EXW1116", message, "choose a container of the application", f"{field}.targetContainerName")
+        )
+
+
+def _names(spec: Json) -> Iterator[Unsafe]:
+    for kind in ("initContainers", "containers", "volumes"):
+        for index, one in enumerate(spec.get(kind) or []):
+            if one.get("name") in (VOLUMES if kind == "volumes" else CONTAINERS):
+                message = f"the name {quoted(one['name'])} is kept for what is put into the pod"
+                yield Unsafe("", Problem("EXW1124", message, "choose another", f"spec.{kind}[{index}].name"))
+
+
+def bare(capability: object) -> str:
+    """As runtimes read it: in any case, with ``CAP_`` or without."""
+    return str(capability).upper().removeprefix("CAP_")
+
+
+def _asks(word: str, code: str, message: str, field: str) -> Unsafe:
+    hint = f"do without, or give the pod the annotation {UNSAFE}: {word}, if its programs may get round its rules"
+    return Unsafe(word, Problem(code, message, hint, field))
+
+
+def described(allowed: Iterable[str]) -> str:
+    """A warning."""
+    return f"Exitway cannot hold this pod to its rules: {UNSAFE} allows {', '.join(allowed)}"
