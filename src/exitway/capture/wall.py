@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import collapse_addresses
+from ipaddress import collapse_addresses, ip_network
 
 from exitway.capture.table import digest, removal
-from exitway.names.guard import ALWAYS, NEVER, PRIVATE, Excepted
+from exitway.names.guard import ALWAYS, NEVER, PRIVATE, Excepted, Network
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,12 @@ class Wall:
         """The mark of what Envoy sends to names (``SO_MARK``)."""
         return 0x45570000 | int(digest(self.owner)[:4], 16)
 
-    def ruleset(self, exceptions: Iterable[Excepted], *, audit: bool = False) -> str:
-        """Replaces it, in one transaction. ``audit``: a workload is let through to all but the addresses that no audit leads to."""
-        guarded = (*(ALWAYS if audit else PRIVATE), *NEVER)
+    def ruleset(self, exceptions: Iterable[Excepted], *, audit: bool = False, closed: Iterable[Network] = ()) -> str:
+        """Replaces it, in one transaction. ``audit``: a workload is let through to all but the addresses that no audit leads to.
+
+        ``closed``: networks that are guarded besides.
+        """
+        guarded = (*(ALWAYS if audit else PRIVATE), *NEVER, *map(str, closed))
         excepted = list(exceptions)
         return f"""\
 {removal(self.table)}table inet {self.table} {{
@@ -58,7 +61,9 @@ class Wall:
 
 
 def _networks(networks: Iterable[str], version: int) -> str:
-    return ", ".join(network for network in networks if (":" in network) == (version == 6))
+    """Without overlaps, as below."""
+    parts = [one for one in map(ip_network, networks) if one.version == version]
+    return ", ".join(map(str, collapse_addresses(parts)))  # type: ignore[type-var]  # one family
 
 
 def _elements(exceptions: Iterable[Excepted], version: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exitway.names.address import RESOLVER_IPV4, RESOLVER_IPV6
+from exitway.names.cluster import NODE_RESOLVER_PORT
 
 _PORT = 53
 _MOST_CONNECTIONS = 32
@@ -46,6 +47,15 @@ def workload_sockets() -> list[socket.socket]:
         families.append((socket.AF_INET6, RESOLVER_IPV6))
     kinds = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
     return [_bound(family, kind, address, _PORT) for family, address in families for kind in kinds]
+
+
+def pod_sockets() -> list[socket.socket]:
+    """The same of a pod, which may have a name server of its own: at a port that is nobody else's."""
+    families = [(socket.AF_INET, "127.0.0.1")]
+    if socket.has_dualstack_ipv6():
+        families.append((socket.AF_INET6, "::1"))
+    kinds = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
+    return [_bound(family, kind, address, NODE_RESOLVER_PORT) for family, address in families for kind in kinds]
 
 
 def loopback_sockets(port: int = 0) -> list[socket.socket]:

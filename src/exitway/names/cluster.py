@@ -33,6 +33,9 @@ DNS_PORT = 5353
 RESOLVER_PORT = 5354
 """Where it listens for the questions of proxies (``question.py``)."""
 
+NODE_RESOLVER_PORT = 3
+"""Where the agent of a node serves names in a pod, on both loopback addresses: beside the proxy's ports, where no program of the pod may listen."""
+
 CAPTURED_MARK = 0x45580001
 """Of packets in a pod's namespace that are led to the proxy."""
 PROXY_MARK = 0x45580002

@@ -13,7 +13,7 @@ import resource
 import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,7 +28,6 @@ from exitway.policy.policy import Policy
 from exitway.proxy.binary import find_envoy
 from exitway.proxy.process import EnvoyProcess
 from exitway.resources.problem import Problems
-from exitway.resources.registry import Registry
 from exitway.server.guard import Guard
 from exitway.server.links import Links
 from exitway.server.names import Names
@@ -39,6 +38,7 @@ from exitway.server.running import Running
 from exitway.server.steer import Steerer
 from exitway.server.supervise import Supervisor, system_authorities
 from exitway.settings import Settings
+from exitway.store.reading import Rules
 from exitway.xds.server import DiscoveryServer
 
 _log = logging.getLogger("exitway")
@@ -48,24 +48,6 @@ REVOKED_SECONDS = 0.5
 """How long what has lost its permission lives on for a proxy that does not acknowledge that: then it is cut all the same."""
 CLOCK_SECONDS = 0.25
 RETRY_SECONDS = 10.0
-
-
-class Rules(Protocol):
-    """The reading half of a store."""
-
-    @property
-    def registry(self) -> Registry:
-        """Every resource, at one revision."""
-
-    @property
-    def revision(self) -> int:
-        """The revision of the last change; it only grows."""
-
-    async def after(self, revision: int) -> Sequence[object]:
-        """What has changed since, as soon as something has; nothing when the store is closed."""
-
-    def close(self) -> None:
-        """End the followers."""
 
 
 class Workloads(Protocol):
@@ -129,8 +111,11 @@ class Engine(ABC):
         """Know the rules, and the workloads that run already: what the proxy is told first. A proxy that has been there goes on until then."""
 
     @abstractmethod
-    def parts(self) -> Iterable[Coroutine[Any, Any, object]]:
+    def parts(self) -> Iterable[Awaitable[object]]:
         """What else runs, once the proxy is told; the end of one is the end of all."""
+
+    def told(self, policies: Mapping[str, Policy]) -> None:  # noqa: B027 - most have nothing to add
+        """These are the policies, by workload id, of which the proxy is told next."""
 
     async def publish(self) -> None:
         """Make what the rules and workloads say now the proxy's target. Costs next to nothing when that is what it is already."""
@@ -147,6 +132,7 @@ class Engine(ABC):
         pinned = await self._pin(members)
         if pinned != self._published or self.guard.problem:
             await self.guard.follow(self._program.policies)
+            self.told(self._program.policies)
             self.discovery.publish(self._program.snapshot(pinned))
             self._published = pinned
             for member in members:
@@ -233,7 +219,7 @@ class Engine(ABC):
         await self.discovery.start(self.settings.xds_socket)
         await _first_of(tasks + [asyncio.ensure_future(part) for part in (*self._parts(), *self.parts())])
 
-    def _parts(self) -> Iterable[Coroutine[Any, Any, object]]:
+    def _parts(self) -> Iterable[Awaitable[object]]:
         yield self.supervisor.run()
         yield self.steerer.follow_names()
         yield self._recorder.follow(self.settings.admin_socket, self.revoker.begun)
@@ -245,7 +231,7 @@ class Engine(ABC):
     async def _follow_rules(self) -> None:
         """Changes that nobody waits for are published, too."""
         while await self.rules.after(self.rules.revision):
-            await self._publish_or_retry()
+            await self.carry_out()
 
     async def _follow_names(self) -> None:
         """Names of a pattern that a rule for TCP speaks of are asked for when they are: their addresses have to be known to the proxy first."""
@@ -253,7 +239,7 @@ class Engine(ABC):
             await self.names.asked.wait()
             self.names.asked.clear()
             held = self.names.take_held()
-            await self._publish_or_retry()
+            await self.carry_out()
             await self.discovery.settled(proxies=1, timeout_seconds=ACKNOWLEDGED_SECONDS)
             for identity, names in held.items():
                 self.names.release(identity, names & (self._published or {}).get(identity, {}).keys())
@@ -262,10 +248,10 @@ class Engine(ABC):
         """Rules that have expired are withdrawn. Looking is cheap, and holds whatever becomes of the clock or of a timer."""
         while True:
             await asyncio.sleep(CLOCK_SECONDS)
-            await self._publish_or_retry()
+            await self.carry_out()
 
-    async def _publish_or_retry(self) -> None:
-        """What fails is tried again by the clock.
+    async def carry_out(self) -> None:
+        """As :meth:`publish`. What fails is tried again by the clock.
 
         A server that cannot carry out for long what the rules say ends, and its proxy with it: nothing is let out rather than what was.
         """

@@ -13,7 +13,7 @@ from exitway.capture.tools import feed
 from exitway.capture.wall import Wall
 from exitway.dns.resolution import LOOPBACK
 from exitway.names.call import Sort, Verdict
-from exitway.names.guard import Excepted
+from exitway.names.guard import Excepted, Network
 from exitway.names.host import LOCAL_HOST, Host
 from exitway.names.question import Kind
 from exitway.policy.difference import At, allows, kept, lost
@@ -30,14 +30,16 @@ _log = logging.getLogger("exitway")
 class Guard:
     """Holds from the first policies to :meth:`stop`; a server that is killed leaves it in force.
 
-    ``loopback``: whether the machine's is where the proxy is. Where it is not, ``host.exitway.internal`` leads nowhere.
+    ``loopback``: whether the machine's is where the proxy is. Where it is not, ``host.exitway.internal`` leads nowhere. ``closed``: networks that no
+    name may lead to here, beside those that none may lead to anywhere; changed by who made us.
     """
 
     def __init__(self, wall: Wall, names: Names, *, loopback: bool) -> None:
         self._wall = wall
         self._names = names
         self._loopback = loopback
-        self._held: tuple[set[Excepted], bool] | None = None
+        self._held: object = None
+        self.closed: tuple[Network, ...] = ()
         self._policies: Mapping[str, Policy] = {}
         self._lost: dict[str, dict[At, float]] = {}
         self.problem = ""
@@ -56,16 +58,17 @@ class Guard:
             self._names.limit(identity, excepted, local, held, audit=policy.audit)
             everybody |= excepted | {(ipaddress.IPv4Network(LOOPBACK), port, True) for port in local}
         audit = any(policy.audit for policy in policies.values())
-        if (everybody, audit) != self._held:
+        if (everybody, audit, self.closed) != self._held:
+            text = self._wall.ruleset(sorted(everybody, key=str), audit=audit, closed=self.closed)
             try:
-                await asyncio.to_thread(_nft, self._wall.ruleset(sorted(everybody, key=str), audit=audit))
+                await asyncio.to_thread(_nft, text)
             except Problems as error:
                 if self._held is None:
                     raise
                 self.problem = error.problems[0].message
                 _log.error("%s", self.problem)
             else:
-                self._held, self.problem = (everybody, audit), ""
+                self._held, self.problem = (everybody, audit, self.closed), ""
 
     def _lose(self, policies: Mapping[str, Policy]) -> None:
         """Tell what was allowed a moment ago and is no more: all of it each time, without what is allowed again."""

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -61,11 +61,18 @@ class Names:
     ask. ``proxy_port``: where the proxy asks, on this machine's loopback. ``asked``: set when a name of a held pattern was asked for.
     """
 
-    def __init__(self, directory: Path, upstream: Sequence[str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        upstream: Sequence[str],
+        sockets: Callable[[], list[socket.socket]] = workload_sockets,
+    ) -> None:
+        """``sockets``: where names are served inside a workload; called there."""
         self._path = directory / "names.sock"
         self._output = directory / "server.log"
         self._upstream = list(upstream)
         self._port_file = directory / "names.port"
+        self._sockets = sockets
         self._proxy_sockets: list[socket.socket] = []
         self.proxy_port = self._find_port()
         self._limits: dict[str, dict[str, Any]] = {}
@@ -279,7 +286,7 @@ class Names:
     def _hand_over(self, identity: str) -> None:
         netns, process = self._given[identity]
         try:
-            sockets = in_netns(netns, workload_sockets)
+            sockets = in_netns(netns, self._sockets)
         except OSError as error:
             _log.warning("names of %s are not served: %s", identity, error)
             return

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import socket
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Iterator
 from typing import IO, Any
 
 from exitway.api.app import create_app
 from exitway.api.guard import token
 from exitway.api.listen import serve, unix_socket
 from exitway.capture.home import Home
-from exitway.resources.problem import Problem, Problems
 from exitway.server.engine import Engine, envoy_process, many_files
 from exitway.server.names import Names
 from exitway.server.routes import routes
+from exitway.server.sole import sole
 from exitway.server.supervise import from_home, system_resolvers
 from exitway.server.workloads import Workloads
 from exitway.settings import Settings
@@ -69,7 +68,7 @@ class Server(Engine):
         """Take in what a server before us has left."""
         await self.workloads.restore()
 
-    def parts(self) -> Iterator[Coroutine[Any, Any, object]]:
+    def parts(self) -> Iterator[Awaitable[object]]:
         """The API, and what ends us."""
         yield self._serve_api()
         if self._home:
@@ -110,31 +109,6 @@ def _alone(lock: IO[str]) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def sole(settings: Settings) -> Iterator[None]:
-    """Be the only server of the runtime directory.
-
-    Raises:
-        Problems: another server is.
-    """
-    for directory in (settings.runtime_dir, settings.state_dir):
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with settings.lock.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Problems(
-                [
-                    Problem(
-                        "EXW0602",
-                        f"a server is already running for {settings.runtime_dir}",
-                        "`exitway status` shows it",
-                    )
-                ]
-            ) from None
-        yield
 
 
 def serve_forever(

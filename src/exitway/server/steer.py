@@ -78,6 +78,11 @@ class Steerer:
         for identity, one in list(self._ended.items()):
             await self._close(identity, one)
 
+    def renewed(self, identity: str) -> None:
+        """The ruleset of a workload is a new one, with empty sets: it is loaded when it is to follow next."""
+        if one := self._steered.get(identity):
+            one.loaded = one.followed = None
+
     async def settled(self) -> None:
         """Wait until it is known of all names where they lead, but not for ever; then follow that."""
         try:

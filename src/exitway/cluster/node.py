@@ -1,0 +1,139 @@
+"""The agent of a node: an engine with the rules of the cluster and the pods of its node. ``python -m exitway.cluster.node``.
+
+It follows the Kubernetes API itself, asks no replica of the control plane anything, and goes on with what it knows when the API is away. When it is
+killed, Envoy and the name process live on, and the next one finds them and every pod. When its container ends, its pods stay captured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from exitway.api.listen import serve, unix_socket
+from exitway.capture.pod import PodCapture
+from exitway.cluster.node_pods import NodePods, Serving
+from exitway.cluster.ranges import ClusterRanges
+from exitway.cluster.settings import ClusterSettings
+from exitway.dns.cluster import of_interest, read_resolv_conf
+from exitway.dns.server import pod_sockets
+from exitway.kube.client import Kube
+from exitway.names.cluster import NODE_RESOLVER_PORT
+from exitway.names.host import Host
+from exitway.policy.policy import Policy
+from exitway.processes import Process
+from exitway.resources.problem import Problems
+from exitway.server.engine import ACKNOWLEDGED_SECONDS, Engine, envoy_process, many_files
+from exitway.server.names import Names
+from exitway.server.routes import reading_routes
+from exitway.server.sole import sole
+from exitway.settings import Settings
+from exitway.store.kubernetes import KubernetesStore
+
+_log = logging.getLogger("exitway")
+
+_RESOLV_CONF = Path("/etc/resolv.conf")
+
+
+class Agent(Engine):
+    """One for each node."""
+
+    workloads: NodePods
+
+    def __init__(self, settings: Settings, cluster: ClusterSettings, kube: Kube) -> None:
+        self._store = KubernetesStore(kube)
+        found = read_resolv_conf(_RESOLV_CONF.read_text())
+        servers = cluster.cluster_dns or found.servers
+        self._dns = replace(found, servers=servers, domains=(cluster.cluster_domain,))
+        self._viewed: dict[str, Policy] = {}
+        _forget_port(settings)
+        names = Names(settings.runtime_dir, settings.resolvers or servers, pod_sockets)
+        super().__init__(settings, self._store, names, loopback=False, direct=False)
+        keeper = Process.of(os.getppid())
+        assert keeper is not None  # it would have taken us with it
+        self._ranges = ClusterRanges(kube, cluster.cluster_ranges, changed=self._recapture)
+        serving = Serving(names, keeper, self.carry_out, self._settled, self.seen, self.steerer.renewed)
+        self.workloads = NodePods(kube, cluster.node_name, settings.runtime_dir, serving)
+        self._followers: list[asyncio.Task[object]] = []
+
+    async def populate(self) -> None:
+        """Hear of all rules and pods, and capture those that are there."""
+        following = (self._store.run(), self.workloads.reflector.run(), self._ranges.run())
+        self._followers = [asyncio.ensure_future(one) for one in following]
+        for one in (self._store.synced, self.workloads.reflector.synced, self._ranges.synced):
+            await one.wait()
+        await self.workloads.take_in(self._joined())
+
+    def parts(self) -> Iterator[Awaitable[object]]:
+        """The followers of the API, and what tells how we are."""
+        yield from self._followers
+        yield self.workloads.follow()
+        yield self._serve_status()
+
+    def closed(self) -> None:
+        """Hear no more."""
+        for one in self._followers:
+            one.cancel()
+
+    def told(self, policies: Mapping[str, Policy]) -> None:
+        """What a name means to a pod depends on its rules."""
+        interest: dict[int, frozenset[Host]] = {}
+        for identity, policy in policies.items():
+            running = self.workloads.running.get(identity)
+            if running is not None and self._viewed.get(identity) is not policy:
+                if id(policy) not in interest:
+                    interest[id(policy)] = of_interest(policy.hosts, self._dns)
+                self.names.view(identity, running.member.workload.namespace, (), interest[id(policy)])
+        self._viewed = dict(policies)
+
+    def _joined(self) -> PodCapture:
+        """Tell everybody what the cluster is now; how its pods are captured."""
+        ranges = self._ranges.networks
+        self.guard.closed = ranges
+        self.names.join(replace(self._dns, ranges=ranges))
+        return PodCapture(ranges, ("127.0.0.1", "::1"), NODE_RESOLVER_PORT, recorded=True)
+
+    def _recapture(self) -> None:
+        self.workloads.recapture(self._joined())
+
+    async def _settled(self) -> object:
+        return await self.discovery.settled(1, ACKNOWLEDGED_SECONDS)
+
+    async def _serve_status(self) -> None:
+        with unix_socket(self.settings.socket) as unix:
+            await serve(Starlette(routes=reading_routes(self)), unix, self.stopping)
+
+
+def _forget_port(settings: Settings) -> None:
+    """Where nobody is who knows our resolver's port, it may be anybody's by now: the directory outlives containers."""
+    if envoy_process(settings).running() is None:
+        (settings.runtime_dir / "names.port").unlink(missing_ok=True)
+
+
+async def _serve(settings: Settings, cluster: ClusterSettings) -> None:
+    async with Kube.connect() as kube:
+        await Agent(settings, cluster, kube).serve()
+
+
+def main() -> None:
+    """Run until told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stdout)
+    try:
+        settings, cluster = Settings.from_environment(), ClusterSettings.from_environment()
+        many_files()
+        with sole(settings):
+            asyncio.run(_serve(settings, cluster))
+    except Problems as found:
+        for problem in found.problems:
+            _log.error("%s %s (%s)", problem.code, problem.message, problem.hint)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

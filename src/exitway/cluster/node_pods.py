@@ -1,0 +1,265 @@
+"""The pods of a node whose proxy stands there: how one is found, captured, followed and let go.
+
+A pod waits at its gate (``deploy/image/exitway-gate``) until the proxy listens in its network namespace. That is there before the API says so, so
+while a pod waits it is looked for by the processes in it. Nothing is written down: who comes after us finds the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exitway.capture.netns import unpin
+from exitway.capture.nflog import Opened, RefusalLog, Refused
+from exitway.capture.pod import PodCapture
+from exitway.capture.pod_netns import hold, install
+from exitway.capture.pod_processes import PodProcesses, Sandbox
+from exitway.kube.client import Kube
+from exitway.kube.reflector import Name, Reflector
+from exitway.names.cluster import CAPTURED, Placement
+from exitway.names.workload import Workload
+from exitway.processes import Process
+from exitway.server.names import Names
+from exitway.server.program import Member
+from exitway.server.running import Running
+
+_log = logging.getLogger("exitway")
+
+LOOK_SECONDS = 0.03
+"""Between two looks for the namespaces of pods that have just come."""
+SLOW_LOOK_SECONDS = 0.25
+FRESH_SECONDS = 20.0
+"""How long a pod has just come: what takes longer waits for a volume or an image, and can wait for us as well."""
+MOST_OF_A_NAME = 60
+_ENDED = ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What serves pods. ``keeper``: the process that outlives us; names are served while it lives.
+
+    ``changed``: tell the proxy; ``settled``: wait until it has done so; ``seen`` hears what the kernel says of packets; ``renewed``: the ruleset
+    of a workload is a new one, with empty sets.
+    """
+
+    names: Names
+    keeper: Process
+    changed: Callable[[], Awaitable[None]]
+    settled: Callable[[], Awaitable[object]]
+    seen: Callable[[Member, Refused | Opened], None]
+    renewed: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pod:
+    """A pod of this node that is to be captured. ``since``: when we first heard of it (``time.monotonic``)."""
+
+    uid: str
+    workload: Workload
+    since: float
+
+
+class NodePods:
+    """``running``: the captured ones, by an id that tells their network namespaces apart, too."""
+
+    def __init__(self, kube: Kube, node: str, directory: Path, serving: Serving) -> None:
+        """``directory``: where the namespaces are pinned."""
+        self.running: dict[str, Running] = {}
+        self._netns = directory / "netns"
+        self._netns.mkdir(mode=0o700, exist_ok=True)
+        self._owner = f"node {node}"
+        self._capture: PodCapture | None = None
+        self._installed: dict[str, PodCapture] = {}
+        self._serving = serving
+        self._pods: dict[str, _Pod] = {}
+        self._uids: dict[str, str] = {}
+        self._errors: dict[str, str] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._processes = PodProcesses()
+        self._news = asyncio.Event()
+        self.reflector = Reflector(
+            kube,
+            "/api/v1/pods",
+            params={"labelSelector": f"{CAPTURED}={Placement.NODE}", "fieldSelector": f"spec.nodeName={node}"},
+            changed=self._heard,
+            kept=_kept,
+        )
+
+    async def take_in(self, capture: PodCapture) -> None:
+        """Capture the pods that run already, of which the API has told."""
+        self._capture = capture
+        await self._look()
+        pinned = {path.name for path in self._netns.iterdir()}
+        for left in pinned - self.running.keys():
+            unpin(self._netns / left)
+
+    async def follow(self) -> None:
+        """Capture pods that come, let go those that end, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(self._pause()):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+            self._news.clear()
+            if await self._look():
+                await self._serving.changed()
+
+    def recapture(self, capture: PodCapture) -> None:
+        """From now on, capture pods so, those that are captured included."""
+        self._capture = capture
+        self._news.set()
+
+    def close(self) -> None:
+        """Serve no more. The pods stay captured, and reach nothing."""
+        for running in self.running.values():
+            running.close()
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each pod that could not be captured."""
+        return [f"a pod is not captured, and waits: {error}" for error in self._errors.values()]
+
+    def _heard(self, _: Iterable[Name]) -> None:
+        pods = {pod["metadata"]["uid"]: pod for pod in self.reflector.objects.values() if _is_ours(pod)}
+        now = time.monotonic()
+        self._pods = {uid: _Pod(uid, _workload(pod), self._since(uid, now)) for uid, pod in pods.items()}
+        self._processes.forget()
+        self._news.set()
+
+    def _since(self, uid: str, now: float) -> float:
+        return self._pods[uid].since if uid in self._pods else now
+
+    def _pause(self) -> float | None:
+        """How long until the next look; None: until there is news."""
+        waiting = [self._pods[uid].since for uid in self._waiting()]
+        if not waiting:
+            return None
+        return LOOK_SECONDS if time.monotonic() - max(waiting) < FRESH_SECONDS else SLOW_LOOK_SECONDS
+
+    def _waiting(self) -> set[str]:
+        """The uids of pods whose namespace we do not know, or whose process in it has ended."""
+        known = {self._uids[one] for one, running in self.running.items() if running.process.alive}
+        return self._pods.keys() - known
+
+    async def _look(self) -> bool:
+        """Bring ``running`` up to date; whether that changed something for the proxy."""
+        gone = [one for one in self.running if self._uids[one] not in self._pods]
+        found = await asyncio.to_thread(self._processes.sandboxes, waiting) if (waiting := self._waiting()) else {}
+        changes = [self._let_go(one) for one in gone]
+        changes += await asyncio.gather(*(self._found(self._pods[uid], sandbox) for uid, sandbox in found.items()))
+        changes += list(self._relabelled())
+        changes += await asyncio.gather(
+            *(self._renew(one) for one in self.running if self._installed[one] != self._capture)
+        )
+        self._errors = {uid: error for uid, error in self._errors.items() if uid in waiting}
+        return any(changes)
+
+    async def _found(self, pod: _Pod, sandbox: Sandbox) -> bool:
+        identity = _identity(pod, sandbox)
+        if known := self.running.get(identity):
+            known.process = sandbox.process
+            self._watch(known)
+            return False
+        former = [one for one in self.running if self._uids[one] == pod.uid]
+        try:
+            await self._take(pod, identity, sandbox)
+        except OSError as error:
+            if self._errors.get(pod.uid) != str(error):
+                _log.warning("pod %s is not captured, and waits: %s", pod.workload, error)
+            self._errors[pod.uid] = str(error)
+            return False
+        for one in former:  # its sandbox was made anew
+            self._let_go(one)
+        return True
+
+    async def _take(self, pod: _Pod, identity: str, sandbox: Sandbox) -> None:
+        began = time.monotonic()
+        netns = self._netns / identity
+        member = Member(identity, pod.workload, str(netns))
+        hold(sandbox, netns)
+        await self._install(identity)
+        self._serving.names.add(identity, netns, self._serving.keeper)
+        running = Running(member, sandbox.process)
+        running.refusals = RefusalLog.open(netns, lambda packet: self._serving.seen(running.member, packet))
+        self._watch(running)
+        self.running[identity], self._uids[identity] = running, pod.uid
+        _log.info("pod %s is captured, in %.0f ms", pod.workload, 1000 * (time.monotonic() - began))
+
+    async def _install(self, identity: str) -> None:
+        capture = self._capture
+        assert capture is not None
+        await asyncio.to_thread(install, self._netns / identity, capture, self._owner)
+        self._installed[identity] = capture
+
+    async def _renew(self, identity: str) -> bool:
+        try:
+            await self._install(identity)
+        except OSError as error:  # what was there is there still
+            _log.warning("the ruleset of %s is not renewed: %s", identity, error)
+            return False
+        self._serving.renewed(identity)
+        return True
+
+    def _watch(self, running: Running) -> None:
+        """Look again when its process ends: another one may be in there, or the pod in another namespace."""
+        if running.watch is not None:
+            running.watch.cancel()
+        running.watch = asyncio.create_task(self._until_ended(running.process), name=f"watch {running.member.id}")
+
+    async def _until_ended(self, process: Process) -> None:
+        await process.ended()
+        self._news.set()
+
+    def _let_go(self, identity: str) -> bool:
+        self.running.pop(identity).close()
+        del self._uids[identity], self._installed[identity]
+        self._serving.names.remove(identity)
+        task = asyncio.create_task(self._unpin(identity))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+        return True
+
+    async def _unpin(self, identity: str) -> None:
+        """When the proxy has left: one that is still to enter must find the namespace, for its threads stay where they cannot listen."""
+        await self._serving.changed()
+        await self._serving.settled()
+        if identity not in self.running:
+            unpin(self._netns / identity)
+
+    def _relabelled(self) -> Iterator[bool]:
+        for identity, running in self.running.items():
+            workload = self._pods[self._uids[identity]].workload
+            if running.member.workload != workload:
+                running.member = Member(identity, workload, running.member.netns)
+                yield True
+
+
+def _identity(pod: _Pod, sandbox: Sandbox) -> str:
+    digest = hashlib.blake2b(f"{pod.uid} {sandbox.inode}".encode(), digest_size=6).hexdigest()
+    return f"{pod.workload.name[:MOST_OF_A_NAME]}-{digest}"
+
+
+def _is_ours(pod: Mapping[str, Any]) -> bool:
+    """The node's own network is never captured, and what has ended needs nothing."""
+    return not pod["spec"].get("hostNetwork") and pod["status"].get("phase") not in _ENDED
+
+
+def _workload(pod: Mapping[str, Any]) -> Workload:
+    metadata = pod["metadata"]
+    return Workload(metadata["namespace"], metadata["name"], metadata.get("labels", {}))
+
+
+def _kept(pod: dict[str, Any]) -> dict[str, Any]:
+    metadata = {key: pod["metadata"].get(key) for key in ("name", "namespace", "uid", "resourceVersion", "labels")}
+    return {
+        "metadata": metadata | {"labels": metadata["labels"] or {}},
+        "spec": {"hostNetwork": pod["spec"].get("hostNetwork", False)},
+        "status": {"phase": pod.get("status", {}).get("phase", "")},
+    }
