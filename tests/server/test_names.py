@@ -10,9 +10,11 @@ import time
 import dns.exception
 import dns.message
 import dns.query
+import dns.rrset
 import pytest
 
-from exitway.dns.server import loopback_sockets
+from exitway.dns.cluster import Cluster
+from exitway.dns.server import NameServer, loopback_sockets
 from exitway.names.address import RESOLVER_IPV4
 from exitway.names.call import Reason
 from exitway.names.host import Host
@@ -124,4 +126,44 @@ def test_a_server_that_does_not_read_what_it_is_told_holds_up_nobody(tmp_path):
 
 def ask(question, port):
     with contextlib.suppress(dns.exception.Timeout):
-        dns.query.udp(question, "127.0.0.1", port=port, timeout=1)
+        return dns.query.udp(question, "127.0.0.1", port=port, timeout=1)
+    return None
+
+
+def test_a_pod_of_a_cluster_asks_the_name_process_and_that_asks_the_cluster(tmp_path):
+    """Also after the name process was killed, which the pod's names depend on."""
+    workload = Process.of(os.getpid())
+    assert workload
+
+    def cluster_dns(query, _):
+        asked = dns.message.from_wire(query)
+        response = dns.message.make_response(asked)
+        response.answer = [dns.rrset.from_text(asked.question[0].name, 5, "IN", "A", "10.0.0.1")]
+        return response.to_wire()
+
+    async def answers(names, sockets):
+        port = sockets[0].getsockname()[1]
+        await names.ready("one")
+        names._send({"add": "one", "pid": workload.pid, "start_time": workload.start_time}, sockets)
+        queries = [
+            dns.message.make_query(name, "A") for name in ("db.shop.svc.cluster.local", "a.corp.test", "b.corp.test")
+        ]
+        responses = [await asyncio.to_thread(ask, query, port) for query in queries]
+        return [str(response.answer[0][0]) if response.answer else "" for response in responses]
+
+    async def play():
+        sockets = loopback_sockets()
+        server = NameServer(sockets, cluster_dns)
+        async with serving(tmp_path) as names:
+            names.join(Cluster((f"127.0.0.1:{sockets[0].getsockname()[1]}",), search=("corp.test",)))
+            names.view("one", "shop", (), [Host("a.corp.test")])
+            for _ in range(2):
+                own = loopback_sockets()
+                assert await answers(names, own) == ["10.0.0.1", "240.240.0.2", ""]
+                for one in own:
+                    one.close()
+                os.kill(name_process(names), signal.SIGKILL)
+                await asyncio.sleep(0.5)
+        server.close()
+
+    asyncio.run(asyncio.wait_for(play(), 20))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import is_
@@ -34,9 +34,13 @@ class _Rules:
 
 
 class Policies:
-    """Policies under ``registry``, which may be replaced. Nothing goes past the proxy: what is direct is let out like all else."""
+    """Policies under ``registry``, which may be replaced. Nothing goes past the proxy: what is direct is let out like all else.
 
-    def __init__(self) -> None:
+    ``audit``: namespaces whose pods are let through where they would be denied.
+    """
+
+    def __init__(self, audit: Container[str] = ()) -> None:
+        self._audit = audit
         self.registry = Registry()
         self._known: dict[str, _Rules] = {}
 
@@ -49,15 +53,16 @@ class Policies:
             policy = rules.policies[of_it] = self._compiled(rules, Workload(namespace, "", labels), now)
         return policy
 
-    @staticmethod
-    def _compiled(rules: _Rules, workload: Workload, now: datetime) -> Policy:
+    def _compiled(self, rules: _Rules, workload: Workload, now: datetime) -> Policy:
         in_force = [
             one for one in rules.intents if concerns(one, workload) and not (one.expires and one.expires <= now)
         ]
         same = tuple(map(id, in_force))
         policy = rules.shared.get(same)
         if policy is None:
-            policy = rules.shared[same] = compile_policy(in_force, workload, now)
+            policy = rules.shared[same] = compile_policy(
+                in_force, workload, now, audit=workload.namespace in self._audit
+            )
         return policy
 
     def _rules(self, namespace: str) -> _Rules:

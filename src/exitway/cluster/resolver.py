@@ -17,6 +17,7 @@ from typing import Never
 
 from exitway.cluster.answers import Answers
 from exitway.cluster.health import serve_health
+from exitway.cluster.policies import Policies
 from exitway.cluster.ranges import ClusterRanges
 from exitway.cluster.settings import ClusterSettings
 from exitway.cluster.sidecars import Sidecars
@@ -31,6 +32,9 @@ from exitway.store.kubernetes import KubernetesStore
 MOST_CONNECTIONS, MOST_OF_ONE = 2048, 32
 LEAVING_SECONDS = 5.0
 """How long we still answer when we are told to end: nodes have yet to hear that they should ask others."""
+AGAIN_SECONDS = 1.0
+
+_log = logging.getLogger("exitway")
 
 
 def run(settings: ClusterSettings) -> None:
@@ -47,11 +51,8 @@ async def _serve(settings: ClusterSettings) -> None:
         resolver = Resolver(kube, settings, _cluster(settings, resolv_conf))
         health = await serve_health(HEALTH_PORT, lambda: "ending" if ending.is_set() else resolver.unready)
         following = asyncio.create_task(resolver.follow())
-        told = asyncio.create_task(ending.wait())
         with resolver.serving():
-            await asyncio.wait([following, told], return_when=asyncio.FIRST_COMPLETED)
-            if following.done():
-                following.result()
+            await ending.wait()
             await asyncio.sleep(LEAVING_SECONDS)
         following.cancel()
         health.close()
@@ -65,6 +66,7 @@ class Resolver:
         self._sidecars = Sidecars(kube)
         self._ranges = ClusterRanges(kube, settings.cluster_ranges, self._move)
         self._answers = Answers(cluster, Upstream(settings.upstream_dns or cluster.servers), self._sidecars)
+        self._answers.policies = Policies(settings.audit_namespaces)
 
     @property
     def unready(self) -> str:
@@ -78,14 +80,22 @@ class Resolver:
         return f"not yet heard from the API server: {', '.join(missing)}" if missing else ""
 
     async def follow(self) -> Never:
-        """Follow the API, for ever."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._store.run())
-            group.create_task(self._sidecars.reflector.run())
-            group.create_task(self._ranges.run())
-            group.create_task(self._follow_ranges())
-            group.create_task(self._follow_rules())
-        raise AssertionError  # they do not end
+        """Follow the API, for ever. Whatever goes wrong with that, what was heard is answered with."""
+        parts = (
+            self._store.run,
+            self._sidecars.reflector.run,
+            self._ranges.run,
+            self._follow_ranges,
+            self._follow_rules,
+        )
+        while True:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for part in parts:
+                        group.create_task(part())
+            except* Exception:  # noqa: BLE001 - a fault of ours, or an object that nobody thought of
+                _log.exception("the API is not followed; beginning anew")
+            await asyncio.sleep(AGAIN_SECONDS)
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
