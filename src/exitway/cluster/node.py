@@ -10,9 +10,10 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Never
 
 from starlette.applications import Starlette
 
@@ -60,14 +61,14 @@ class Agent(Engine):
         self._ranges = ClusterRanges(kube, cluster.cluster_ranges, changed=self._recapture)
         serving = Serving(names, keeper, self.carry_out, self._settled, self.seen, self.steerer.renewed)
         self.workloads = NodePods(kube, cluster.node_name, settings.runtime_dir, serving)
-        self._followers: list[asyncio.Task[object]] = []
+        self._followers: list[asyncio.Future[Never]] = []
 
     async def populate(self) -> None:
         """Hear of all rules and pods, and capture those that are there."""
         following = (self._store.run(), self.workloads.reflector.run(), self._ranges.run())
         self._followers = [asyncio.ensure_future(one) for one in following]
-        for one in (self._store.synced, self.workloads.reflector.synced, self._ranges.synced):
-            await one.wait()
+        synced = [one.synced.wait() for one in (self._store, self.workloads.reflector, self._ranges)]
+        await _unless_ended(asyncio.gather(*synced), self._followers)
         await self.workloads.take_in(self._joined())
 
     def parts(self) -> Iterator[Awaitable[object]]:
@@ -108,6 +109,15 @@ class Agent(Engine):
     async def _serve_status(self) -> None:
         with unix_socket(self.settings.socket) as unix:
             await serve(Starlette(routes=reading_routes(self)), unix, self.stopping)
+
+
+async def _unless_ended(waiting: asyncio.Future[Any], tasks: Sequence[asyncio.Future[Any]]) -> None:
+    """Wait for this. Raises what one of the tasks raises meanwhile."""
+    await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        if task.done():
+            waiting.cancel()
+            task.result()
 
 
 def _forget_port(settings: Settings) -> None:
