@@ -21,12 +21,12 @@ _GENERATED = "00000"
 
 def reviewed(request: Request, registry: Registry | None) -> Answer:
     """The answer, given all rules of the cluster; None: they are not known yet."""
-    if request.operation not in ("CREATE", "UPDATE") or mapping(request.object.get("metadata")).get(
-        "deletionTimestamp"
-    ):
+    if request.operation not in ("CREATE", "UPDATE"):
         return ALLOWED
     if request.old and request.old.get("spec") == request.object.get("spec"):
-        return ALLOWED  # it means what it meant, whatever was thought of it then
+        return (
+            ALLOWED  # it means what it meant, whatever was thought of it then; so a finalizer can always be taken away
+        )
     if registry is None:
         return Answer(refusal=_unknown())
     causes = [Cause(problem) for problem in _problems(_placed(request), registry)]

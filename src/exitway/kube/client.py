@@ -16,6 +16,7 @@ from lightkube.config.kubeconfig import SingleConfig
 from lightkube.config.models import User
 from lightkube.core.exceptions import ConfigError
 
+from exitway.kube import shallow
 from exitway.kube.auth import authentication
 from exitway.kube.config import find_config
 from exitway.kube.error import KubeError
@@ -148,6 +149,6 @@ _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=8)
 
 def _json(content: bytes) -> Any:
     try:
-        return json.loads(content) if content else None
+        return shallow.read(content) if content else None
     except ValueError:
         raise KubeError(502, "", f"the API server's answer is not JSON: {content[:100]!r}") from None

@@ -71,6 +71,7 @@ class Reflector:
         self._failures = 0
         self._listed = False
         self._expired = False
+        self._untold = set[Name]()
 
     async def run(self) -> Never:
         """List and watch, for ever."""
@@ -81,6 +82,10 @@ class Reflector:
                 await self._watch()
             except KubeError as error:
                 self._failed(error)
+            except Exception as error:  # noqa: BLE001 - where nobody follows, what was taken away stays in force
+                _log.exception("%s is listed anew", self._path)
+                self._listed = False
+                self._failed(KubeError(0, "Unreadable", f"{type(error).__name__}: {error}"))
             if self._failures:
                 await asyncio.sleep(self._pause())
 
@@ -98,12 +103,11 @@ class Reflector:
         before, self.objects = self.objects, found
         self.revision, self._listed = answer["metadata"]["resourceVersion"], True
         self._following()
-        names = {
-            name for name in before.keys() | found.keys() if _version(before.get(name)) != _version(found.get(name))
-        }
-        if names or not self.synced.is_set():
+        # Not by their versions: where a server's data were restored, an old one may stand for something new.
+        self._untold |= {name for name in before.keys() | found.keys() if before.get(name) != found.get(name)}
+        if self._untold or not self.synced.is_set():
             self.synced.set()
-            self._changed(names)
+            self._tell()
 
     async def _watch(self) -> None:
         seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 - to spread load
@@ -125,7 +129,6 @@ class Reflector:
         self._failures, self._expired = (self._failures + 1) * quick, False
 
     def _take(self, events: list[Json]) -> None:
-        names = set[Name]()
         try:
             for event in events:
                 item = event["object"]
@@ -135,14 +138,19 @@ class Reflector:
                 if event["type"] == "BOOKMARK":
                     continue
                 name = _name(item)
-                names.add(name)
+                self._untold.add(name)
                 if event["type"] == "DELETED":
                     self.objects.pop(name, None)
                 else:
                     self.objects[name] = self._kept(item)
         finally:
-            if names:
-                self._changed(names)
+            if self._untold:
+                self._tell()
+
+    def _tell(self) -> None:
+        """Who fails to hear it is told again, with what comes next."""
+        self._changed(frozenset(self._untold))
+        self._untold.clear()
 
     def _following(self) -> None:
         if self.error:
@@ -171,7 +179,3 @@ class Reflector:
 def _name(item: Json) -> Name:
     metadata = item["metadata"]
     return metadata.get("namespace", ""), metadata["name"]
-
-
-def _version(item: Json | None) -> str:
-    return item["metadata"]["resourceVersion"] if item else ""

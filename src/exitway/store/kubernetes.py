@@ -16,6 +16,7 @@ from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
 from exitway.kube.reflector import Name, Reflector
 from exitway.names.key import Key
+from exitway.resources.intent import Action
 from exitway.resources.kind_names import KIND_NAMES, KindName
 from exitway.resources.kinds import read
 from exitway.resources.problem import Problem, Problems
@@ -37,6 +38,7 @@ _METADATA = (
     "resourceVersion",
     "generation",
     "creationTimestamp",
+    "deletionTimestamp",
 )
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -154,30 +156,32 @@ class KubernetesStore:
             self._gather(set())
 
     def _take(self) -> None:
-        keys, self._waiting = self._waiting, set()
-        events = [event for event in map(self._event, sorted(keys)) if event]
+        keys, standing = self._waiting.copy(), dict[Key, Standing]()
+        events = [event for event in (self._event(key, standing) for key in sorted(keys)) if event]
         first = self.revision + 1
         events = [Event(one.type, first + at, one.resource, one.before) for at, one in enumerate(events)]
         put = [event.resource for event in events if event.type is not EventType.DELETED]
         gone = [event.resource.key for event in events if event.type is EventType.DELETED]
         self.registry = self.registry.changed(put, gone, revision=self.revision + len(events))
         self._history.add(events)
+        self._known |= standing
         self._remember(keys)
+        self._waiting -= keys  # not before: what is not taken in is not forgotten
         self.synced.set()
         if events:
             self._tell()
         for listener in self.touched:
             listener(keys)
 
-    def _event(self, key: Key) -> Event | None:
-        """What has happened to the rule; its revision is not yet known."""
+    def _event(self, key: Key, standing: dict[Key, Standing]) -> Event | None:
+        """What has happened to the rule; its revision is not yet known. What it is now goes to ``standing``."""
         before, item = self.registry.get(key), self._item(key)
         known = self._known.get(key)
         if item and known and _identity(item) == _identity(known.wire):
             return None
         resource, problems = _read(item) if item else (None, ())
         if item:
-            self._known[key] = Standing(key, item, 0, resource, problems)
+            standing[key] = Standing(key, item, 0, resource, problems)
         if resource is None:
             return Event(EventType.DELETED, 0, before, before) if before else None
         return Event(EventType.MODIFIED if before else EventType.ADDED, 0, resource, before)
@@ -211,9 +215,13 @@ def _kept(item: Json) -> Json:
 
 
 def _identity(item: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What differs if the object says something else; not its resourceVersion, which its status changes as well."""
+    """What differs if the object says something else; not its resourceVersion, which its status changes as well.
+
+    The generation does not tell for itself: where the API server's data were restored, it is given again.
+    """
     metadata = item["metadata"]
-    return metadata["uid"], metadata["generation"], metadata.get("labels"), metadata.get("annotations")
+    said = (metadata.get(name) for name in ("uid", "generation", "labels", "annotations", "deletionTimestamp"))
+    return *said, item.get("spec")
 
 
 def read_object(item: Json) -> tuple[Resource | None, tuple[Problem, ...]]:
@@ -224,6 +232,9 @@ def read_object(item: Json) -> tuple[Resource | None, tuple[Problem, ...]]:
 def _read(item: Json) -> tuple[Resource | None, tuple[Problem, ...]]:
     wire = {name: value for name, value in item.items() if name != "status"}
     try:
-        return read(wire), ()
+        resource = read(wire)
     except Problems as problems:
         return stand_in(wire), tuple(problems.problems)
+    if "deletionTimestamp" in wire["metadata"] and all(one.action is Action.ALLOW for one in resource.intents):
+        return None, ()  # deleted is deleted, whatever somebody's finalizer still waits for
+    return resource, ()
