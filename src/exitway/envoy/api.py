@@ -39,16 +39,37 @@ def message_type(name: str) -> type[Message]:
 
 
 def encode(type_url: str, wire: Json) -> bytes:
-    """The protobuf bytes of a resource. Equal JSON gives equal bytes.
+    """The protobuf bytes of a resource. Equal JSON gives equal bytes, in every process.
 
     Raises:
         google.protobuf.json_format.ParseError: the JSON does not fit Envoy's API (a fault of ours).
     """
     message: Any = message_type(type_url)()
     json_format.ParseDict(_without_names(wire), message, descriptor_pool=_pool())
+    _put_in_order(message)
     _set_names(message, wire)
     data: bytes = message.SerializeToString(deterministic=True)
     return data
+
+
+def _put_in_order(message: Any) -> None:
+    """ParseDict packs the maps inside an ``Any`` in an order that is another in each process."""
+    for field, value in message.ListFields():
+        if field.type != field.TYPE_MESSAGE:
+            continue
+        kind = field.message_type
+        if kind.GetOptions().map_entry:
+            parts = value.values() if kind.fields_by_name["value"].type == field.TYPE_MESSAGE else ()
+        else:
+            parts = value if field.is_repeated else (value,)
+        for part in parts:
+            if kind.full_name == "google.protobuf.Any":
+                packed: Any = message_type(part.type_url)()
+                packed.ParseFromString(part.value)
+                _put_in_order(packed)
+                part.value = packed.SerializeToString(deterministic=True)
+            else:
+                _put_in_order(part)
 
 
 # ParseDict takes 2 us for each string, and a virtual host or a matcher of server names may have ten thousand: those are set directly.
