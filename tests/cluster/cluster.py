@@ -127,6 +127,15 @@ class Namespace:
         pod = Pod(self.name, name)
         return pod.wait() if wait else pod
 
+    def rollout(self, workload: str, seconds: int = 60) -> None:
+        """Wait until a Deployment or the like is as it should be; the error says what became of it."""
+        try:
+            self.kubectl("rollout", "status", workload, f"--timeout={seconds}s")
+        except AssertionError as error:
+            told = self.kubectl("get", "events", "--sort-by=.lastTimestamp", check=False)
+            said = self.kubectl("logs", workload, "--all-containers", "--prefix", "--all-pods", check=False)
+            raise AssertionError(f"{error}\n{told}\n{said}") from None
+
     def service(self, name: str, port: int = 80, target: int = 8080, **spec: Any) -> str:
         """A service for the pods whose label ``app`` is its name, of both families; its ClusterIP."""
         ports = [{"port": port, "targetPort": target}]

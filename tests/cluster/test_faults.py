@@ -75,7 +75,7 @@ def load(loading: Pod, outside: Seen) -> Iterator[Load]:
 
 def ready() -> None:
     for kind in ("deployment/exitway", "deployment/exitway-dns", "daemonset/exitway-node"):
-        kubectl("rollout", "status", "-n", "exitway-system", kind, "--timeout=90s")
+        Namespace("exitway-system").rollout(kind)
 
 
 def replicas(app: str) -> list[Pod]:

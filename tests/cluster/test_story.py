@@ -16,7 +16,7 @@ def service(installed: str, java: str, placement: Placement) -> Iterator[str]:
     """The URL of the program, which runs in a namespace that is captured."""
     with new_namespace({PLACEMENT: placement}, "istioegress") as istioegress:
         istioegress.kubectl("apply", "-f", "examples/kubernetes/egress-httpbin.yml")
-        istioegress.kubectl("rollout", "status", "deployment/egress-httpbin", "--timeout=90s", seconds=100)
+        istioegress.rollout("deployment/egress-httpbin")
         yield "http://" + istioegress.kubectl("get", "service", "egress-httpbin", "-o", "jsonpath={.spec.clusterIP}")
 
 
