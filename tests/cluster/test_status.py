@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from exitway.cluster.counts import Count
+from exitway.cluster.replicas import Replicas
 from exitway.cluster.status import StatusWriter
 from exitway.kube.client import MERGE_PATCH
 from exitway.kube.reflector import Reflector
@@ -54,7 +55,7 @@ async def replica(namespace, name):
         ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
         await kube.request("PATCH", f"{pods}/{name}/status", ready, content_type=MERGE_PATCH)
         peers, proxies = Reflector(kube, pods, params={"labelSelector": LABEL}), Proxies(namespace)
-        writer = StatusWriter(kube, store, proxies, replica=name, pods=peers)
+        writer = StatusWriter(kube, store, proxies, Replicas(namespace, name, peers))
         tasks = [asyncio.create_task(one) for one in (peers.run(), writer.run())]
         try:
             yield proxies
@@ -72,8 +73,9 @@ async def status(kube, namespace, name="one"):
         for one in found.get("conditions", ())
     }
     entries = {
-        one["name"]: (one["observedGeneration"], one["proxies"], one["acknowledged"])
+        one["name"].partition("/")[2]: (one["observedGeneration"], one["proxies"], one["acknowledged"])
         for one in found.get("replicas", ())
+        if one["name"].startswith(f"{namespace}/")  # another installation may be there
     }
     return told, entries
 

@@ -22,6 +22,7 @@ from exitway.cluster.health import serve_health
 from exitway.cluster.identity import Identities
 from exitway.cluster.program import Program, sidecar_proxy
 from exitway.cluster.publisher import Publisher
+from exitway.cluster.replicas import Replicas
 from exitway.cluster.settings import ClusterSettings
 from exitway.cluster.status import StatusWriter
 from exitway.kube.client import Kube
@@ -142,7 +143,8 @@ class Controller:
             f"[::]:{XDS_PORT}", lambda: (self._certificates.key, self._certificates.chain), CONNECTION_SECONDS
         )
         self._serving["xds"].set()
-        writer = StatusWriter(self._kube, self._store, publisher, replica=self._settings.pod_name, pods=self._replicas)
+        replicas = Replicas(self._settings.pod_namespace, self._settings.pod_name, self._replicas)
+        writer = StatusWriter(self._kube, self._store, publisher, replicas)
         for part in (writer.run(), self._follow_rules(publisher, revision), self._follow_pods(publisher)):
             group.create_task(part)
         group.create_task(self._follow_clock(publisher))

@@ -17,10 +17,11 @@ from datetime import UTC, datetime
 from typing import Any, Never
 
 from exitway.cluster.counts import Count, Counts
+from exitway.cluster.pace import Pace
+from exitway.cluster.replicas import Replicas, manager_of
 from exitway.cluster.standing import View, entry_of, settled
 from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
-from exitway.kube.reflector import Reflector
 from exitway.names.key import Key
 from exitway.resources.brief import destinations, ports
 from exitway.resources.kind_names import KIND_NAMES
@@ -33,28 +34,26 @@ LEISURE_SECONDS = 5.0
 LEISURELY_WRITES = 100
 """In each round of :data:`LEISURE_SECONDS`."""
 UNSETTLED_SECONDS = 0.5
-_LONGEST_PAUSE = 30.0
 
 _log = logging.getLogger("exitway")
 
 
 class StatusWriter:
-    """Writes this replica's part while :meth:`run` runs. ``pods``: those of the control plane; someone else runs it."""
+    """Writes this replica's part while :meth:`run` runs."""
 
-    def __init__(self, kube: Kube, store: KubernetesStore, counts: Counts, *, replica: str, pods: Reflector) -> None:
-        self._kube, self._store, self._counts, self._replica, self._pods = kube, store, counts, replica, pods
+    def __init__(self, kube: Kube, store: KubernetesStore, counts: Counts, replicas: Replicas) -> None:
+        self._kube, self._store, self._counts, self._replicas = kube, store, counts, replicas
         self._waiting: dict[Key, tuple[str, float]] = {}
         """Rules to look at: which object and generation, and since when."""
         self._answers: dict[Key, tuple[int, Json]] = {}
         """What the API server answered to our last write, until the watch has it too."""
         self._wake = asyncio.Event()
-        self._allowance, self._at = BURST, time.monotonic()
-        self._failures = 0
+        self._pace = Pace(WRITES_PER_SECOND, BURST)
         store.touched.append(self._touched)
 
     async def run(self) -> Never:
         """Follow the store and the proxies, for ever."""
-        await asyncio.gather(self._store.synced.wait(), self._pods.synced.wait())
+        await asyncio.gather(self._store.synced.wait(), self._replicas.synced.wait())
         self._touched({standing.key for standing in self._store})
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_counts())
@@ -106,24 +105,23 @@ class StatusWriter:
         standing = self._store.standing(key)
         if standing is None:
             return True
-        status, count, live = self._status(standing), self._count(standing), self._live()
-        entries = {entry["name"]: entry for entry in status.get("replicas") or () if entry["name"] in live}
-        own, entry = entries.get(self._replica), entry_of(self._replica, standing.generation, count)
+        status, count, name = self._status(standing), self._count(standing), self._replicas.own
+        present = {entry["name"]: entry for entry in status.get("replicas") or ()}
+        entries = {one: present[one] for one in self._replicas.live(present)}
+        own, entry = entries.get(name), entry_of(name, standing.generation, count)
         complete = count.acknowledged + len(count.errors) >= count.proxies
         if own != entry and not leisurely:
-            if own and _numbers_only(own, entry):
+            if _can_wait(own, entry, status):
                 return True
             if not complete and time.monotonic() - self._waiting[key][1] < UNSETTLED_SECONDS:
                 return False
-        entries[self._replica] = entry
-        view = View(standing.generation, standing.problems, list(entries.values()), self._ready())
-        conditions = view.conditions(status, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-        said = {"conditions": conditions, **_columns(standing)}
-        told = settled(status.get("conditions") or ()) == settled(conditions)
-        told = told and all(status.get(name) == text for name, text in _columns(standing).items())
-        if own == entry and (told or not (leisurely or self._replica == min(entries))):
+        entries[name] = entry
+        view = View(standing.generation, standing.problems, list(entries.values()), self._replicas.ready())
+        said = view.conditions(status, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")), _columns(standing)
+        told = settled(status.get("conditions") or ()) == settled(said[0]) and said[1].items() <= status.items()
+        if own == entry and (told or not (leisurely or self._replicas.first)):
             return complete
-        await self._write(standing, self._replica, {**said, "replicas": [entry]})
+        await self._write(standing, name, {"conditions": said[0], **said[1], "replicas": [entry]})
         return False
 
     async def _prune(self, standing: Standing) -> bool:
@@ -131,13 +129,13 @@ class StatusWriter:
 
         What it alone owned goes with it, so we first make all else our own.
         """
-        status, live = self._status(standing), self._live()
+        status, name = self._status(standing), self._replicas.own
         entries = {entry["name"]: entry for entry in status.get("replicas") or ()}
-        gone = min(entries.keys() - live, default="")
-        if not gone or self._replica not in entries or self._replica != min(live):
+        gone = min(entries.keys() - self._replicas.live(entries), default="")
+        if not gone or name not in entries or not self._replicas.first:
             return False
-        own = {name: value for name, value in status.items() if name != "replicas"}
-        await self._write(standing, self._replica, {**own, "replicas": [entries[self._replica]]})
+        own = {field: value for field, value in status.items() if field != "replicas"}
+        await self._write(standing, name, {**own, "replicas": [entries[name]]})
         await self._write(standing, gone, None)
         return True
 
@@ -153,12 +151,6 @@ class StatusWriter:
         self._answers.pop(standing.key, None)
         return standing.wire.get("status") or {}
 
-    def _live(self) -> set[str]:
-        return {name for (_, name), pod in self._pods.objects.items() if not _is_over(pod)} | {self._replica}
-
-    def _ready(self) -> set[str]:
-        return {name for (_, name), pod in self._pods.objects.items() if _is_ready(pod)} | {self._replica}
-
     async def _write(self, standing: Standing, replica: str, status: Json | None) -> None:
         key = standing.key
         kind = next(kind for kind in KIND_NAMES if (kind.group, kind.type) == (key.group, key.type))
@@ -168,15 +160,15 @@ class StatusWriter:
             "metadata": {"name": key.name, "uid": standing.uid},
         }
         path = f"/apis/{kind.api_version}/namespaces/{key.namespace}/{kind.plural}/{key.name}/status"
-        await self._pace()
+        await self._pace.turn()
         try:
             answer: Any = await self._kube.apply(
-                path, {**body, **({"status": status} if status else {})}, manager=f"exitway-{replica}"
+                path, {**body, **({"status": status} if status else {})}, manager=manager_of(replica)
             )
         except KubeError as error:
             await self._refused(key, error)
             return
-        self._failures = 0
+        self._pace.failures = 0
         self._answers[key] = int(answer["metadata"]["resourceVersion"]), answer.get("status") or {}
 
     async def _refused(self, key: Key, error: KubeError) -> None:
@@ -184,19 +176,9 @@ class StatusWriter:
         if error.code in (404, 409):
             self._waiting.pop(key, None)
             return
-        self._failures += 1
-        if self._failures == 1:
+        if not self._pace.failures:
             _log.warning("the status of %s cannot be written: %s", key, error)
-        pause = min(_LONGEST_PAUSE, 0.2 * 2.0 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - to spread load
-        await asyncio.sleep(max(pause, error.retry_after_seconds))
-
-    async def _pace(self) -> None:
-        """Wait for our turn: :data:`WRITES_PER_SECOND`, and :data:`BURST` after a rest."""
-        now = time.monotonic()
-        self._allowance = min(BURST, self._allowance + (now - self._at) * WRITES_PER_SECOND) - 1.0
-        self._at = now
-        if self._allowance < 0:
-            await asyncio.sleep(-self._allowance / WRITES_PER_SECOND)
+        await self._pace.failed(error.retry_after_seconds)
 
 
 def _columns(standing: Standing) -> Json:
@@ -205,17 +187,14 @@ def _columns(standing: Standing) -> Json:
     return {"destinations": destinations(rule)[:1024], "ports": ports(rule)[:1024]} if rule else {}
 
 
-def _numbers_only(own: Json, entry: Json) -> bool:
-    """Whether what was settled for this generation differs in nothing but how many proxies there are now."""
+def _can_wait(own: Json | None, entry: Json, status: Json) -> bool:
+    """Whether nobody waits for the entry: the rule is in force as it is now, and only how many proxies there are has changed, or that we are here."""
+    if own is None:
+        programmed = [
+            one for one in status.get("conditions") or () if one["type"] == "Programmed" and one["status"] == "True"
+        ]
+        return not entry.get("errors") and any(
+            one["observedGeneration"] == entry["observedGeneration"] for one in programmed
+        )
     unmoved = all(own.get(name) == entry.get(name) for name in ("observedGeneration", "errors"))
     return unmoved and own["acknowledged"] == own["proxies"]
-
-
-def _is_ready(pod: Json) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-    return ready and not pod["metadata"].get("deletionTimestamp")
-
-
-def _is_over(pod: Json) -> bool:
-    return (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
