@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 KUBE = REPOSITORY / "tests/cluster/kube"
 STATE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kube-lab"
 CLIENT = "localhost/exitway-client:1"
-"""The image of a test's own pods: python3 with dnspython, curl, sh, coreutils, ip, nft."""
+"""The image of a test's own pods: python3 with dnspython, curl, sh, coreutils, ip, nft, busybox."""
 
 
 def run(*words: object, stdin: str | None = None, check: bool = True, seconds: float = 120) -> str:

@@ -70,7 +70,7 @@ def image(cluster: None) -> str:
 @pytest.fixture(scope="session")
 def client(cluster: None) -> str:
     """The image of the tests' pods, on the node."""
-    return _build(CLIENT, "python3-dnspython", "curl", "dash", "coreutils", "iproute2", "nftables")
+    return _build(CLIENT, "python3-dnspython", "curl", "dash", "coreutils", "iproute2", "nftables", "busybox")
 
 
 @pytest.fixture(scope="session")
