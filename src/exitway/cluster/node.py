@@ -82,6 +82,19 @@ class Agent(Engine):
         for one in self._followers:
             one.cancel()
 
+    @property
+    def problems(self) -> list[str]:
+        """Those of pods as well."""
+        return super().problems + self.workloads.problems
+
+    async def proxy_starts(self) -> None:
+        """A pod that has the proxy's ports must not keep it from the others."""
+        await self.workloads.proxy_starts()
+
+    def proxy_strayed(self, namespaces: set[int]) -> None:
+        """The same."""
+        self.workloads.proxy_strayed(namespaces)
+
     def told(self, policies: Mapping[str, Policy]) -> None:
         """What a name means to a pod depends on its rules."""
         interest: dict[int, frozenset[Host]] = {}

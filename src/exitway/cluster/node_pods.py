@@ -18,8 +18,10 @@ from typing import Any
 from exitway.capture.netns import unpin
 from exitway.capture.nflog import Opened, RefusalLog, Refused
 from exitway.capture.pod import PodCapture
-from exitway.capture.pod_netns import hold, install
+from exitway.capture.pod_netns import hold, install, ports_taken
 from exitway.capture.pod_processes import PodProcesses, Sandbox
+from exitway.capture.pod_wall import Outlet
+from exitway.cluster.node_wall import NodeWall
 from exitway.kube.client import Kube
 from exitway.kube.reflector import Name, Reflector
 from exitway.names.cluster import CAPTURED, Placement
@@ -36,8 +38,11 @@ LOOK_SECONDS = 0.03
 SLOW_LOOK_SECONDS = 0.25
 FRESH_SECONDS = 20.0
 """How long a pod has just come: what takes longer waits for a volume or an image, and can wait for us as well."""
+BARRED_SECONDS = 60.0
+"""How long a pod is without a proxy in whose namespace the proxy could not listen."""
 MOST_OF_A_NAME = 60
 _ENDED = ("Succeeded", "Failed")
+_TAKEN = "a program in it has a port that the proxy needs (1 or 2)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +78,16 @@ class NodePods:
         self.running: dict[str, Running] = {}
         self._netns = directory / "netns"
         self._netns.mkdir(mode=0o700, exist_ok=True)
-        self._owner = f"node {node}"
+        self._owner = str(directory)
+        self._wall = NodeWall(self._owner)
+        self._outlets: dict[str, tuple[Outlet, ...]] = {}
+        self._barred: dict[str, float] = {}
         self._capture: PodCapture | None = None
         self._installed: dict[str, PodCapture] = {}
         self._serving = serving
         self._pods: dict[str, _Pod] = {}
         self._uids: dict[str, str] = {}
+        self._inodes: dict[str, int] = {}
         self._errors: dict[str, str] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._processes = PodProcesses()
@@ -110,6 +119,23 @@ class NodePods:
             self._news.clear()
             if await self._look():
                 await self._serving.changed()
+            await asyncio.to_thread(self._wall_up)
+
+    async def proxy_starts(self) -> None:
+        """Let go the pods in which a program has the proxy's ports: there is none, so it is not the proxy.
+
+        They would be a proxy's end, and again that of the next (``Supervisor``): it is for all pods of the node.
+        """
+        taken = await asyncio.to_thread(self._taken)
+        for identity in taken:
+            self._bar(identity)
+        if taken:
+            await self._serving.changed()
+
+    def proxy_strayed(self, namespaces: set[int]) -> None:
+        """A proxy could not listen in these: the same."""
+        for identity in [one for one, inode in self._inodes.items() if inode in namespaces]:
+            self._bar(identity)
 
     def recapture(self, capture: PodCapture) -> None:
         """From now on, capture pods so, those that are captured included."""
@@ -117,14 +143,15 @@ class NodePods:
         self._news.set()
 
     def close(self) -> None:
-        """Serve no more. The pods stay captured, and reach nothing."""
+        """Serve no more. The pods stay captured, and reach nothing; but their addresses may soon be other pods'."""
         for running in self.running.values():
             running.close()
+        self._wall.close()
 
     @property
     def problems(self) -> list[str]:
-        """One sentence for each pod that could not be captured."""
-        return [f"a pod is not captured, and waits: {error}" for error in self._errors.values()]
+        """One sentence for each pod that the proxy does not serve."""
+        return [f"a pod reaches nothing: {error}" for error in self._errors.values()]
 
     def _heard(self, _: Iterable[Name]) -> None:
         pods = {pod["metadata"]["uid"]: pod for pod in self.reflector.objects.values() if _is_ours(pod)}
@@ -138,15 +165,17 @@ class NodePods:
 
     def _pause(self) -> float | None:
         """How long until the next look; None: until there is news."""
+        now = time.monotonic()
         waiting = [self._pods[uid].since for uid in self._waiting()]
-        if not waiting:
-            return None
-        return LOOK_SECONDS if time.monotonic() - max(waiting) < FRESH_SECONDS else SLOW_LOOK_SECONDS
+        if waiting:
+            return LOOK_SECONDS if now - max(waiting) < FRESH_SECONDS else SLOW_LOOK_SECONDS
+        return max(LOOK_SECONDS, min(self._barred.values()) - now) if self._barred else None
 
     def _waiting(self) -> set[str]:
         """The uids of pods whose namespace we do not know, or whose process in it has ended."""
         known = {self._uids[one] for one, running in self.running.items() if running.process.alive}
-        return self._pods.keys() - known
+        now = time.monotonic()
+        return self._pods.keys() - known - {uid for uid, until in self._barred.items() if until > now}
 
     async def _look(self) -> bool:
         """Bring ``running`` up to date; whether that changed something for the proxy."""
@@ -158,7 +187,8 @@ class NodePods:
         changes += await asyncio.gather(
             *(self._renew(one) for one in self.running if self._installed[one] != self._capture)
         )
-        self._errors = {uid: error for uid, error in self._errors.items() if uid in waiting}
+        self._errors = {uid: error for uid, error in self._errors.items() if uid in self._pods}
+        self._barred = {uid: until for uid, until in self._barred.items() if uid in self._pods}
         return any(changes)
 
     async def _found(self, pod: _Pod, sandbox: Sandbox) -> bool:
@@ -171,10 +201,9 @@ class NodePods:
         try:
             await self._take(pod, identity, sandbox)
         except OSError as error:
-            if self._errors.get(pod.uid) != str(error):
-                _log.warning("pod %s is not captured, and waits: %s", pod.workload, error)
-            self._errors[pod.uid] = str(error)
+            self._failed(pod.uid, str(error))
             return False
+        self._errors.pop(pod.uid, None)
         for one in former:  # its sandbox was made anew
             self._let_go(one)
         return True
@@ -185,17 +214,22 @@ class NodePods:
         member = Member(identity, pod.workload, str(netns))
         hold(sandbox, netns)
         await self._install(identity)
+        if pod.uid in self._barred:  # the proxy has left it
+            if await asyncio.to_thread(ports_taken, netns):
+                self._barred[pod.uid] = time.monotonic() + BARRED_SECONDS
+                raise OSError(_TAKEN)
+            del self._barred[pod.uid]
         self._serving.names.add(identity, netns, self._serving.keeper)
         running = Running(member, sandbox.process)
         running.refusals = RefusalLog.open(netns, lambda packet: self._serving.seen(running.member, packet))
         self._watch(running)
-        self.running[identity], self._uids[identity] = running, pod.uid
+        self.running[identity], self._uids[identity], self._inodes[identity] = running, pod.uid, sandbox.inode
         _log.info("pod %s is captured, in %.0f ms", pod.workload, 1000 * (time.monotonic() - began))
 
     async def _install(self, identity: str) -> None:
         capture = self._capture
         assert capture is not None
-        await asyncio.to_thread(install, self._netns / identity, capture, self._owner)
+        self._outlets[identity] = await asyncio.to_thread(install, self._netns / identity, capture, self._owner)
         self._installed[identity] = capture
 
     async def _renew(self, identity: str) -> bool:
@@ -219,12 +253,36 @@ class NodePods:
 
     def _let_go(self, identity: str) -> bool:
         self.running.pop(identity).close()
-        del self._uids[identity], self._installed[identity]
+        for table in (self._uids, self._inodes, self._installed, self._outlets):
+            table.pop(identity, None)
         self._serving.names.remove(identity)
         task = asyncio.create_task(self._unpin(identity))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
         return True
+
+    def _bar(self, identity: str) -> None:
+        uid = self._uids[identity]
+        self._let_go(identity)
+        self._barred[uid] = time.monotonic() + BARRED_SECONDS
+        self._failed(uid, _TAKEN)
+        self._news.set()
+
+    def _failed(self, uid: str, why: str) -> None:
+        error = f"{self._pods[uid].workload}: {why}" if uid in self._pods else why
+        if self._errors.get(uid) != error:
+            _log.warning("a pod reaches nothing: %s", error)
+        self._errors[uid] = error
+
+    def _taken(self) -> list[str]:
+        return [one for one in list(self.running) if _or_none(ports_taken, self._netns / one)]
+
+    def _wall_up(self) -> None:
+        """What has ended has no addresses any more: they may be another pod's."""
+        assert self._capture is not None
+        alive = [one for one, running in list(self.running.items()) if running.process.alive]
+        outlets = [outlet for one in alive for outlet in self._outlets.get(one, ())]
+        self._wall.follow(outlets, self._capture.cluster)
 
     async def _unpin(self, identity: str) -> None:
         """When the proxy has left: one that is still to enter must find the namespace, for its threads stay where they cannot listen."""
@@ -263,3 +321,11 @@ def _kept(pod: dict[str, Any]) -> dict[str, Any]:
         "spec": {"hostNetwork": pod["spec"].get("hostNetwork", False)},
         "status": {"phase": pod.get("status", {}).get("phase", "")},
     }
+
+
+def _or_none(question: Callable[[Path], bool], netns: Path) -> bool | None:
+    """The answer; None: the namespace is gone."""
+    try:
+        return question(netns)
+    except OSError:
+        return None

@@ -11,7 +11,8 @@ from exitway.kube.client import Kube
 from exitway.kube.reflector import Reflector
 from exitway.names.guard import Network
 
-_LOCAL = ("InternalIP", "ExternalIP")
+_WIDEST = {4: 8, 6: 32}
+"""Lengths of prefixes."""
 
 
 class ClusterRanges:
@@ -49,20 +50,30 @@ class ClusterRanges:
 
 
 def found_ranges(objects: Iterable[Mapping[str, Any]]) -> tuple[Network, ...]:
-    """The ranges that nodes and ServiceCIDRs name, without overlaps."""
-    networks = {ip_network(text) for one in objects for text in _named(one)}
+    """The ranges that nodes and ServiceCIDRs name, without overlaps.
+
+    A node says of itself what its ranges are, and what it says is opened in every pod. So public networks are not believed, nor very wide ones.
+    """
+    networks = {network for one in objects for text in _named(one) if (network := _credible(text))}
     four, six = ([one for one in networks if one.version == version] for version in (4, 6))
     return (*collapse_addresses(four), *collapse_addresses(six))  # type: ignore[type-var]  # one family each
+
+
+def _credible(text: str) -> Network | None:
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        return None
+    return network if network.prefixlen >= _WIDEST[network.version] and not network.is_global else None
 
 
 def _named(one: Mapping[str, Any]) -> Iterator[str]:
     spec = one["spec"]
     yield from spec.get("cidrs") or spec.get("podCIDRs") or ()
-    for address in one.get("status", {}).get("addresses") or ():
-        if address["type"] in _LOCAL:
-            yield address["address"]
+    yield from (address["address"] for address in one["status"]["addresses"] or () if address["type"] == "InternalIP")
 
 
 def _kept(one: dict[str, Any]) -> dict[str, Any]:
     metadata = {key: one["metadata"].get(key) for key in ("name", "resourceVersion")}
-    return {"metadata": metadata, "spec": one["spec"], "status": {"addresses": one.get("status", {}).get("addresses")}}
+    addresses = one.get("status", {}).get("addresses")
+    return {"metadata": metadata, "spec": one.get("spec", {}), "status": {"addresses": addresses}}

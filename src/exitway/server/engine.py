@@ -77,19 +77,15 @@ class Engine(ABC):
         wall = Wall(str(settings.runtime_dir))
         access_log = settings.runtime_dir / "access.log"
         resolver = f"127.0.0.1:{names.proxy_port}"
-        self.supervisor = Supervisor(
-            envoy_process(settings),
-            bootstrap(
-                Machine(
-                    str(settings.xds_socket),
-                    str(settings.admin_socket),
-                    resolver,
-                    system_authorities(),
-                    wall.mark,
-                    _connections(),
-                )
-            ),
+        machine = Machine(
+            str(settings.xds_socket),
+            str(settings.admin_socket),
+            resolver,
+            system_authorities(),
+            wall.mark,
+            _connections(),
         )
+        self.supervisor = Supervisor(envoy_process(settings), bootstrap(machine), self.proxy_starts, self.proxy_strayed)
         self.guard = Guard(wall, names, loopback=loopback)
         self.discovery = DiscoveryServer()
         self._program = Program(Proxy(resolver, wall.mark, str(access_log), settings.denied_status), direct=direct)
@@ -113,6 +109,17 @@ class Engine(ABC):
     @abstractmethod
     def parts(self) -> Iterable[Awaitable[object]]:
         """What else runs, once the proxy is told; the end of one is the end of all."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What does not work as it should: a sentence for each."""
+        return [problem for problem in (self.revoker.problem, self.guard.problem) if problem]
+
+    async def proxy_starts(self) -> None:  # noqa: B027 - most have nothing to add
+        """There is no proxy, and one is started next."""
+
+    def proxy_strayed(self, namespaces: set[int]) -> None:  # noqa: B027 - most have nothing to add
+        """A proxy could not listen in these network namespaces (their inodes), and is ended."""
 
     def told(self, policies: Mapping[str, Policy]) -> None:  # noqa: B027 - most have nothing to add
         """These are the policies, by workload id, of which the proxy is told next."""

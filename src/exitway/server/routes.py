@@ -65,7 +65,7 @@ def _status(server: Engine) -> dict[str, object]:
         "revision": server.rules.revision,
         "rules": len(server.rules.registry),
         "flowLog": str(server.settings.flow_log),
-        "problems": [problem for problem in (server.revoker.problem, server.guard.problem) if problem],
+        "problems": server.problems,
         "proxy": {
             "pid": envoy.pid if envoy else None,
             "connected": server.discovery.connected > 0,

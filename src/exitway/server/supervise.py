@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from exitway.capture.home import FORWARDED_RESOLVER, forwarded_resolver
@@ -64,11 +65,22 @@ def from_home(resolvers: tuple[str, ...], path: Path = Path("/etc/resolv.conf"))
 
 
 class Supervisor:
-    """Runs until cancelled. ``restarts`` counts Envoys that ended by themselves."""
+    """Runs until cancelled. ``restarts`` counts Envoys that ended by themselves.
 
-    def __init__(self, envoy: EnvoyProcess, bootstrap: Json) -> None:
+    ``starts``: waited for before one is started. ``strayed``: called with the inodes of the namespaces in which one stayed.
+    """
+
+    def __init__(
+        self,
+        envoy: EnvoyProcess,
+        bootstrap: Json,
+        starts: Callable[[], Awaitable[None]],
+        strayed: Callable[[set[int]], None],
+    ) -> None:
         self._envoy = envoy
         self._bootstrap = bootstrap
+        self._starts = starts
+        self._strayed = strayed
         self.process: Process | None = None
         self.restarts = 0
 
@@ -78,7 +90,7 @@ class Supervisor:
         pause = 0.0
         loop = asyncio.get_running_loop()
         while True:
-            self.process = self._envoy.running() or self._envoy.start(self._bootstrap)
+            self.process = self._envoy.running() or await self._start()
             began = loop.time()
             await self._ended(self.process)
             with contextlib.suppress(ChildProcessError):
@@ -89,6 +101,10 @@ class Supervisor:
             _log.warning("Envoy (process %d) ended; starting it again", self.process.pid)
             self.process = None
             await asyncio.sleep(pause)
+
+    async def _start(self) -> Process:
+        await self._starts()
+        return self._envoy.start(self._bootstrap)
 
     async def _ended(self, process: Process) -> None:
         """Wait for its end.
@@ -103,6 +119,7 @@ class Supervisor:
                 strays = stray_threads(process.pid)
                 if before & strays:  # for a moment, each thread that opens a socket inside is one
                     _log.error("Envoy (process %d) stayed in a workload's network namespace; ending it", process.pid)
+                    self._strayed({int(place[len("net:[") : -1]) for _, place in before & strays})
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(process.pid, signal.SIGKILL)
                 before = strays
