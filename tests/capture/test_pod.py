@@ -127,6 +127,12 @@ def test_an_answer_to_what_never_came_in_does_not_leave(captured):
     assert not captured.arrived()
 
 
+@pytest.mark.parametrize("to", ["::1", POD[1]])
+def test_nobody_answers_the_proxy_in_the_name_of_the_resolver(captured, to):
+    forged = {"kind": "udp", "to": to, "port": 5000, "source": [RESOLVER[1], 5354], "options": FREELY_BOUND[1]}
+    assert got(captured, **forged) in REFUSED
+
+
 @pytest.mark.parametrize(("to", "options"), SOURCE_ROUTED, ids=str)
 @pytest.mark.parametrize("kind", ["tcp", "udp"])
 def test_the_cluster_is_no_stepping_stone(captured, kind, to, options):

@@ -2,7 +2,7 @@
 
 A pod is not sealed: it has interfaces, and talks inside its cluster. What it sends is one of these, and the first counts:
 
-1. To itself: delivered.
+1. To itself: delivered; but for TCP, only from an address of its own: with IPv6 anybody may send from another, such as the resolver's to the proxy.
 2. An answer to what came in from elsewhere, neighbour discovery, or sent by the proxy of a sidecar: it leaves.
 3. A question to a name server, wherever to: led to Exitway's resolver.
 4. To the cluster's ranges: it leaves. They never hold metadata, loopback or link-local addresses.
@@ -79,8 +79,9 @@ table inet exitway {{
 	chain leave {{
 		type route hook output priority mangle; policy drop;
 {_lines(_proxied(capture))}
-		fib daddr type local accept
 		icmpv6 type {{ {_NEIGHBOURS} }} accept
+		meta l4proto != tcp fib saddr type != local goto refuse
+		fib daddr type local accept
 		fib saddr type != local goto refuse
 		ip option lsrr exists goto refuse
 		ip option ssrr exists goto refuse

@@ -63,11 +63,16 @@ def _put(spec: Json, chosen: Placement, installation: Installation) -> None:
 
 
 def without_raw_sockets(container: Json) -> None:
-    """Runtimes give every container NET_RAW, by which a program sets marks and writes packets as it likes; take it away, in place."""
+    """Runtimes give every container NET_RAW, by which a program sets marks and writes packets as it likes; take it away, in place.
+
+    What is dropped is read as containerd does, which knows no ``CAP_NET_RAW``: what it does not know it does not drop.
+    """
     security = container.setdefault("securityContext", {})
     capabilities = security.setdefault("capabilities", {})
     dropped = capabilities.get("drop") or []
-    if not {"ALL", "NET_RAW"} & set(map(bare, (*dropped, *(capabilities.get("add") or [])))):
+    if {"ALL", "NET_RAW"} & set(map(bare, capabilities.get("add") or [])):
+        return  # it is allowed, or would have been refused
+    if not {"ALL", "NET_RAW"} & {str(one).upper() for one in dropped}:
         capabilities["drop"] = [*dropped, "NET_RAW"]
 
 

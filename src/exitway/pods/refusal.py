@@ -17,7 +17,7 @@ Json = Mapping[str, Any]
 
 HARMLESS_CAPABILITIES = frozenset({
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "IPC_LOCK", "KILL", "LEASE", "MKNOD", "NET_BIND_SERVICE", "SETFCAP", "SETGID",
-    "SETPCAP", "SETUID", "SYS_CHROOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME", "WAKE_ALARM",
+    "SETPCAP", "SETUID", "SYS_CHROOT", "SYS_NICE", "SYS_RESOURCE", "WAKE_ALARM",
 })  # fmt: skip
 """None of these reaches the network, the kernel, or another container's processes and files (capabilities(7))."""
 
@@ -26,6 +26,8 @@ HARMLESS_SYSCTLS = (
     "net.ipv4.ping_group_range", "net.unix.",
 )  # fmt: skip
 """Of those of the network. The others route, forward, and take addresses for one's own."""
+MARKING_SYSCTLS = frozenset({"net.ipv4.tcp_fwmark_accept", "net.ipv4.tcp_l3mdev_accept"})
+"""Among these: a socket takes the mark of the packet that opened it, and may go elsewhere with it."""
 
 HARMLESS_PATHS = (
     "/etc/localtime",
@@ -96,9 +98,9 @@ def unsafe(pod: Json) -> Iterator[Unsafe]:
 
 
 def containers(listed: Sequence[Json], field: str) -> Iterator[Unsafe]:
-    """What containers ask for; ours ask for what they need."""
+    """What containers ask for; ours ask for what they need, and none of them comes later."""
     for index, container in enumerate(listed):
-        if container.get("name") not in CONTAINERS:
+        if container.get("name") not in CONTAINERS or field == "spec.ephemeralContainers":
             yield from _container(container, f"{field}[{index}]")
 
 
@@ -120,7 +122,7 @@ def _namespaces(spec: Json) -> Iterator[Unsafe]:
 def _sysctls(listed: Sequence[Json]) -> Iterator[Unsafe]:
     for index, one in enumerate(listed):
         name = str(one.get("name", "")).replace("/", ".")
-        if name.startswith("net.") and not name.startswith(HARMLESS_SYSCTLS):
+        if name in MARKING_SYSCTLS or (name.startswith("net.") and not name.startswith(HARMLESS_SYSCTLS)):
             message = f"the sysctl {quoted(name)} could change where packets go"
             yield _asks("sysctls", "EXW1117", message, f"spec.securityContext.sysctls[{index}]")
 
