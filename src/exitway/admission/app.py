@@ -1,4 +1,4 @@
-"""The application behind the webhooks: ``/validate`` for rules, ``/inject`` for pods. Whatever goes wrong, the answer is no."""
+"""The application behind the webhooks: ``/validate`` for rules, ``/inject`` and ``/held`` for pods. Whatever goes wrong, the answer is no."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Decide = Callable[[Request], Awaitable[Answer]]
 _log = logging.getLogger("exitway")
 
 
-def create_app(registry: Callable[[], Registry | None], inject: Decide) -> Starlette:
-    """``registry``: all rules, or None while they are not known. ``inject``: what is made of a pod."""
+def create_app(registry: Callable[[], Registry | None], inject: Decide, held: Decide) -> Starlette:
+    """``registry``: all rules, or None while they are not known. ``inject``: what is made of a pod; ``held``: whether it may be as it is."""
 
     async def validate(request: Request) -> Answer:
         return reviewed(request, registry())
@@ -31,6 +31,7 @@ def create_app(registry: Callable[[], Registry | None], inject: Decide) -> Starl
         routes=[
             Route("/validate", _endpoint(validate), methods=["POST"]),
             Route("/inject", _endpoint(inject), methods=["POST"]),
+            Route("/held", _endpoint(held), methods=["POST"]),
         ],
         exception_handlers={Refusal: _refused, 500: _fault},
     )

@@ -13,13 +13,12 @@ import socket
 from typing import Never
 
 from exitway.admission.app import create_app
-from exitway.admission.review import Answer, Request
 from exitway.api.listen import serve_tls
-from exitway.api.status import Refusal
 from exitway.cluster.captured import CapturedPods
 from exitway.cluster.certificates import Certificates
 from exitway.cluster.health import serve_health
 from exitway.cluster.identity import Identities
+from exitway.cluster.injection import Injector
 from exitway.cluster.program import Program, sidecar_proxy
 from exitway.cluster.publisher import Publisher
 from exitway.cluster.replicas import Replicas
@@ -77,6 +76,7 @@ class Controller:
         self._pods = CapturedPods(kube)
         self._certificates = Certificates(kube, settings)
         self._identities = Identities(kube)
+        self._injector = Injector(kube, settings, lambda: self._certificates.authorities)
         self._resolver = Reflector(
             kube,
             f"/api/v1/namespaces/{namespace}/services",
@@ -106,12 +106,14 @@ class Controller:
             **self._serving,
         }
         missing = [name for name, there in parts.items() if not there.is_set()]
+        missing += [self._injector.unready] if self._injector.unready else []
         return f"not yet there: {', '.join(missing)}" if missing else ""
 
     async def run(self) -> Never:
         """Follow the API and serve, for ever."""
         async with asyncio.TaskGroup() as group:
-            for part in (self._store, self._pods, self._certificates, self._resolver, self._replicas):
+            following = (self._store, self._pods, self._certificates, self._resolver, self._replicas, self._injector)
+            for part in following:
                 group.create_task(part.run())
             group.create_task(self._serve_webhooks())
             group.create_task(self._serve_proxies(group))
@@ -124,7 +126,10 @@ class Controller:
 
     async def _serve_webhooks(self) -> None:
         await self._certificates.ready.wait()
-        app = create_app(lambda: self._store.registry if self._store.synced.is_set() else None, _inject)
+        injector = self._injector
+        app = create_app(
+            lambda: self._store.registry if self._store.synced.is_set() else None, injector.injected, injector.held
+        )
         listener = socket.create_server(("", WEBHOOK_PORT), family=socket.AF_INET6, dualstack_ipv6=True)
         self._serving["webhooks"].set()
         await serve_tls(app, listener, self._certificates.context, self._stopping)
@@ -205,7 +210,3 @@ class Controller:
         except TimeoutError:
             raise RefusedError(f"{who.namespace}/{who.pod} is no pod with a proxy of its own") from None
         return Peer(who.uid, group)
-
-
-async def _inject(_request: Request) -> Answer:
-    return Answer(refusal=Refusal(503, "ServiceUnavailable", "this control plane does not put proxies into pods"))

@@ -83,10 +83,9 @@ class Kube:
             )
         except (httpx2.HTTPError, ConfigError) as error:
             raise self._unreachable(error) from error
-        value = _json(answer.content)
         if answer.status_code >= 300:
-            raise KubeError.of(value, answer.status_code)
-        return value
+            raise _error(answer.content, answer.status_code)
+        return _json(answer.content)
 
     async def apply(
         self, path: str, body: Any, *, manager: str, force: bool = True, params: Mapping[str, str] | None = None
@@ -123,7 +122,7 @@ class Kube:
         try:
             async with self._client.stream("GET", path, params=params, timeout=timeout) as answer:
                 if answer.status_code >= 300:
-                    raise KubeError.of(_json(await answer.aread()), answer.status_code)
+                    raise _error(await answer.aread(), answer.status_code)
                 yield answer
         except (httpx2.HTTPError, ConfigError) as error:
             raise self._unreachable(error) from error
@@ -145,6 +144,14 @@ class Kube:
 
 _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=8)
 """Each watch holds a connection; none may wait for another."""
+
+
+def _error(content: bytes, code: int) -> KubeError:
+    """What does not exist at all is said in plain text."""
+    try:
+        return KubeError.of(json.loads(content), code)
+    except ValueError:
+        return KubeError.of(None, code)
 
 
 def _json(content: bytes) -> Any:

@@ -19,7 +19,7 @@ HARMLESS_CAPABILITIES = frozenset({
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "IPC_LOCK", "KILL", "LEASE", "MKNOD", "NET_BIND_SERVICE", "SETFCAP", "SETGID",
     "SETPCAP", "SETUID", "SYS_CHROOT", "SYS_NICE", "SYS_RESOURCE", "WAKE_ALARM",
 })  # fmt: skip
-"""None of these reaches the network, the kernel, or another container's processes and files (capabilities(7))."""
+"""None of these reaches the network, the kernel, or files and processes that a container does not see (capabilities(7))."""
 
 HARMLESS_SYSCTLS = (
     "net.core.", "net.ipv4.tcp_", "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports", "net.ipv4.ip_unprivileged_port_start",

@@ -1,0 +1,60 @@
+"""What becomes of a pod that somebody wants: it is made ready to be captured, or refused with all that stands against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from exitway.admission.review import ALLOWED, Answer, Request
+from exitway.api.status import Cause, Refusal, invalid
+from exitway.names.cluster import Placement
+from exitway.pods.inject import inject
+from exitway.pods.installation import Installation
+from exitway.pods.patch import patch
+from exitway.pods.standing import disturbed, joined, moved
+from exitway.resources.problem import Problem, Problems
+
+
+def injected(request: Request, namespace: Mapping[str, str], installation: Installation) -> Answer:
+    """``namespace``: the labels of the pod's. For a webhook that may change what it is asked about."""
+    if request.resource == "pods/ephemeralcontainers":
+        return _debugged(request)
+    if request.operation == "UPDATE":
+        return _refusing(list(moved(request.old, request.object)), request)
+    try:
+        made = inject(request.object, namespace, installation)
+    except Problems as problems:
+        return _refusing(problems.problems, request)
+    return Answer(patch=list(patch(request.object, made.pod)), warnings=made.warnings)
+
+
+def held(request: Request, namespace: Mapping[str, str], installation: Installation) -> Answer:
+    """The same for a webhook that sees the pod when nobody changes it any more."""
+    if request.resource != "pods" or request.operation != "CREATE":
+        return injected(request, namespace, installation)
+    try:
+        made = inject(request.object, namespace, installation)
+    except Problems as problems:
+        return _refusing(problems.problems, request)
+    return ALLOWED if made.placement is Placement.NONE else _refusing(list(disturbed(request.object, made)), request)
+
+
+def unknown(what: str) -> Answer:
+    """Something is not known yet without which no pod can be captured."""
+    problem = Problem("EXW1127", f"Exitway does not know {what} yet, so it can capture no pod", "try again in a moment")
+    return Answer(refusal=Refusal(503, "ServiceUnavailable", f"{problem} ({problem.hint})", [Cause(problem)]))
+
+
+def _debugged(request: Request) -> Answer:
+    problems, containers = joined(request.object)
+    if problems:
+        return _refusing(problems, request)
+    after = {**request.object, "spec": {**request.object.get("spec", {}), "ephemeralContainers": containers}}
+    return Answer(patch=list(patch(request.object, after)))
+
+
+def _refusing(problems: Sequence[Problem], request: Request) -> Answer:
+    if not problems:
+        return ALLOWED
+    refusal = invalid([Cause(problem) for problem in problems])
+    refusal.details.update(name=request.name, kind="Pod")
+    return Answer(refusal=refusal)

@@ -1,0 +1,99 @@
+"""Whether a captured pod still is what it was made: after others have had a hand in it, and for as long as it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from exitway.names.cluster import CAPTURED, PLACEMENT, UNSAFE, Placement
+from exitway.pods.containers import CONTAINERS
+from exitway.pods.inject import Injected, without_raw_sockets
+from exitway.pods.refusal import refused
+from exitway.resources.problem import Problem, quoted
+
+_KINDS = ("initContainers", "containers")
+_OURS = ("command", "args", "securityContext", "restartPolicy", "volumeMounts", "lifecycle")
+
+
+def disturbed(pod: Mapping[str, Any], made: Injected) -> Iterator[Problem]:
+    """``made``: what injecting the same pod again makes of it. Others may add to our containers what cannot change what they do."""
+    spec, again = pod.get("spec") or {}, made.pod["spec"]
+    for kind in _KINDS:
+        now, then = spec.get(kind) or [], again.get(kind) or []
+        if [one.get("name") for one in now] != [one.get("name") for one in then]:
+            yield _changed(f"the order of {kind}", f"spec.{kind}")
+            continue
+        for index, (one, other) in enumerate(zip(now, then, strict=True)):
+            keys = _OURS if one["name"] in CONTAINERS else ("securityContext",)
+            yield from (
+                _changed(f"{key} of container {quoted(one['name'])}", f"spec.{kind}[{index}].{key}")
+                for key in keys
+                if not _holds(one.get(key), other.get(key))
+            )
+
+
+def _holds(now: Any, then: Any) -> bool:
+    """Whether what is there now is what we wrote; mounts may have been added."""
+    if isinstance(then, list) and then and isinstance(then[0], dict):
+        return all(any(_same(one, other) for other in now or []) for one in then)
+    return bool(now == then) or (not now and not then)
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(other.get(key) == value for key, value in one.items())
+
+
+def _changed(what: str, field: str) -> Problem:
+    message = f"{what} is not as Exitway made it: another webhook has changed the pod afterwards"
+    hint = "have the other webhook leave the containers called exitway-* alone, and put nothing before them"
+    return Problem("EXW1126", message, hint, field)
+
+
+def moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Problem]:
+    """What may not change in a pod that is there: by what it is captured, and what it was allowed."""
+    if CAPTURED not in _labels(before):
+        if CAPTURED in _labels(after):
+            yield Problem(
+                "EXW1125", f"the label {CAPTURED} is Exitway's to give", "make the pod anew", "metadata.labels"
+            )
+        return
+    fixed = {f"label {CAPTURED}": (_labels(before).get(CAPTURED), _labels(after).get(CAPTURED))}
+    for name in (PLACEMENT, UNSAFE):
+        fixed[f"annotation {name}"] = (_annotations(before).get(name), _annotations(after).get(name))
+    images = _images(before), _images(after)
+    for name in CONTAINERS:
+        fixed[f"image of container {name}"] = (images[0].get(name), images[1].get(name))
+    for what, (then, now) in fixed.items():
+        if then != now:
+            yield Problem("EXW1125", f"the {what} of a captured pod cannot change", "make the pod anew", "metadata")
+
+
+def joined(pod: Mapping[str, Any]) -> tuple[list[Problem], list[dict[str, Any]]]:
+    """A pod that ephemeral containers are put into: what stands against them, and how they shall be. Nothing for a pod that is not captured."""
+    listed = (pod.get("spec") or {}).get("ephemeralContainers") or []
+    if _labels(pod).get(CAPTURED) not in (Placement.SIDECAR, Placement.NODE):
+        return [], listed
+    problems, _ = refused({**pod, "spec": {"ephemeralContainers": listed}})
+    confined = [{**one, "securityContext": _confined(one)} for one in listed]
+    return problems, confined
+
+
+def _images(pod: Mapping[str, Any]) -> dict[str, str]:
+    spec = pod.get("spec") or {}
+    return {one["name"]: one.get("image", "") for kind in _KINDS for one in spec.get(kind) or []}
+
+
+def _confined(container: Mapping[str, Any]) -> dict[str, Any]:
+    security = dict(container.get("securityContext") or {})
+    security["capabilities"] = dict(security.get("capabilities") or {})
+    copy = {"securityContext": security}
+    without_raw_sockets(copy)
+    return copy["securityContext"]
+
+
+def _labels(pod: Mapping[str, Any]) -> Mapping[str, str]:
+    return (pod.get("metadata") or {}).get("labels") or {}
+
+
+def _annotations(pod: Mapping[str, Any]) -> Mapping[str, str]:
+    return (pod.get("metadata") or {}).get("annotations") or {}
