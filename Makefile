@@ -1,6 +1,6 @@
 # Everything a machine lacks is installed on the way; see scripts/setup.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster check fix fuzz bench clean
+.PHONY: help demo test test-cluster check fix fuzz bench bench-cluster clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,6 +39,10 @@ bench: ## Measure, and write bench/RESULTS.md (needs Squid, HAProxy and others; 
 	@scripts/setup test
 	bench/setup
 	.venv/bin/python bench/run.py $(ARGS)
+
+bench-cluster: ## Measure the control plane with 1,000 simulated proxies (needs Go), and write bench/cluster/CONTROL_PLANE.md.
+	@scripts/setup test
+	.venv/bin/python bench/cluster/control_plane.py
 
 clean: ## Remove what the targets made here.
 	rm -rf .venv .venv-uv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .import_linter_cache

@@ -107,7 +107,8 @@ def _tls(control: ControlPlane) -> Json:
         "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
         sni=control.name,
         common_tls_context={
-            "tls_params": {"tls_minimum_protocol_version": "TLSv1_3"},
+            # as a client Envoy goes no further than 1.2 unless it is told to
+            "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
             "alpn_protocols": ["h2"],
             "validation_context": verified,
         },

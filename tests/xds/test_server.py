@@ -1,0 +1,111 @@
+"""The real Envoy at the gRPC shell, as a sidecar: over TLS, with a token that is renewed."""
+
+import asyncio
+import json
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from exitway.cluster.authority import renewed
+from exitway.cluster.pods import Pod
+from exitway.cluster.program import Program, sidecar_proxy
+from exitway.cluster.publisher import Publisher
+from exitway.envoy.cluster import clusters
+from exitway.envoy.control import ControlPlane, ads_config, over_tls
+from exitway.envoy.wire import ADS
+from exitway.names.workload import SYSTEM_NAMESPACE
+from exitway.proxy.binary import find_envoy
+from exitway.resources.kinds import read
+from exitway.resources.registry import Registry
+from exitway.xds.server import DiscoveryServer, Peer, RefusedError
+from tests.rules import rule
+
+NAME, RESOLVER, MARK = "exitway.exitway-system.svc", "127.0.0.1:5354", 0x45580002
+
+
+class Replica:
+    """A replica that knows one pod, whose tokens are good or bad as the test says."""
+
+    def __init__(self):
+        self.good = {"first"}
+        self.asked = []
+        self.discovery = DiscoveryServer(self.authenticate)
+        self.program = Program(sidecar_proxy(RESOLVER, MARK, 404))
+        self.publisher = Publisher(self.program, self.discovery)
+        self.publisher.pods([Pod("uid", "shop", "checkout", {})], [])
+        self.registry = Registry()
+
+    def put(self, *rules):
+        put = [read(one) for one in rules]
+        self.registry = self.registry.changed(put, revision=self.registry.revision + 1)
+        self.publisher.follow(self.registry, {one.key.namespace for one in put}, {})
+        return put[0]
+
+    async def authenticate(self, token):
+        self.asked.append(token)
+        if token not in self.good:
+            raise RefusedError(token)
+        return Peer("uid", self.program.group_of("uid") or "")
+
+    async def until(self, seek):
+        async with asyncio.timeout(10):
+            while not seek():
+                await self.publisher.moved()
+
+
+def write(directory: Path, token: str) -> None:
+    """As the kubelet writes a projected volume."""
+    data = directory / f"..{token}"
+    data.mkdir()
+    (data / "token").write_text(token)
+    (directory / "..new").symlink_to(data.name)
+    (directory / "..new").rename(directory / "..data")
+    if not (directory / "token").is_symlink():
+        (directory / "token").symlink_to("..data/token")
+
+
+@pytest.mark.lab
+def test_an_envoy_proves_who_it_is_at_each_connection_and_acknowledges_what_it_is_told(tmp_path):
+    asyncio.run(scene(tmp_path))
+
+
+async def scene(path):
+    replica = Replica()
+    made = renewed({}, [NAME], datetime.now(UTC))
+    assert made
+    port = await replica.discovery.start_tls("127.0.0.1:0", lambda: (made["tls.key"], made["tls.crt"]), 3600)
+    tokens = path / "tokens"
+    tokens.mkdir()
+    write(tokens, "first")
+    control = ControlPlane(("127.0.0.1",), port, NAME, made["ca.crt"].decode(), str(tokens / "token"))
+    (path / "bootstrap.json").write_text(json.dumps(bootstrap(control)))
+    command = [find_envoy(""), "--config-path", path / "bootstrap.json", "--disable-hot-restart", "--concurrency", "1"]
+    envoy = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: ASYNC220 - nobody else waits
+    try:
+        first = replica.put(rule("api", "api.example", namespace="shop"))
+        await replica.until(lambda: replica.publisher.count(first, 1).acknowledged == 1)
+        assert replica.asked == ["first"]
+
+        write(tokens, "second")
+        replica.good = {"second"}
+        replica.discovery.end("uid")
+        everywhere = replica.put(rule("db", "db.example", port=3306, protocol="TCP", namespace=SYSTEM_NAMESPACE))
+        await replica.until(lambda: replica.publisher.count(everywhere, 2).acknowledged == 1)
+        assert replica.asked[-1] == "second"
+        assert not replica.publisher.count(everywhere, 2).errors
+    finally:
+        envoy.terminate()
+        envoy.wait()
+        await replica.discovery.stop()
+
+
+def bootstrap(control):
+    return {
+        "node": {"id": "whoever", "cluster": "whatever"},
+        "dynamic_resources": {"ads_config": ads_config(), "lds_config": ADS, "cds_config": ADS},
+        "static_resources": {
+            "clusters": [over_tls(control), *clusters(RESOLVER, "/etc/ssl/certs/ca-certificates.crt", MARK)]
+        },
+    }
