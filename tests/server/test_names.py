@@ -163,7 +163,7 @@ def test_a_pod_of_a_cluster_asks_the_name_process_and_that_asks_the_cluster(tmp_
                 for one in own:
                     one.close()
                 os.kill(name_process(names), signal.SIGKILL)
-                await asyncio.sleep(0.5)
+                names._handed_over.clear()  # as it will be when that is noticed
         server.close()
 
     asyncio.run(asyncio.wait_for(play(), 20))

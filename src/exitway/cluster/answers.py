@@ -17,10 +17,12 @@ from exitway.cluster.pins import Pins
 from exitway.cluster.policies import Policies
 from exitway.cluster.sidecars import Sidecar, Sidecars
 from exitway.dns.cluster import Cluster, View
+from exitway.dns.hashed import HashedAddresses
 from exitway.dns.pod import PodNames
 from exitway.dns.resolution import Asker, Resolution
 from exitway.dns.server import Source
 from exitway.dns.share import MOST_WAITING, Share, Shares
+from exitway.dns.synthetic import Synthetic
 from exitway.dns.upstream import Upstream
 from exitway.names.call import Reason, Sort
 from exitway.names.host import Host
@@ -67,8 +69,9 @@ class Answers:
 
     def _view(self, pod: Sidecar | None) -> View:
         if pod is None:
-            return View(self.pins.addresses)
-        return View(self.pins.addresses, pod.namespace, pod.search, _Named(self, pod), pod.without)
+            return View(_OwnAddresses(self.pins.addresses, ()))
+        named = _Named(self, pod)
+        return View(_OwnAddresses(self.pins.addresses, named), pod.namespace, pod.search, named, pod.without)
 
     def to_proxy(self, query: bytes, source: Source) -> Awaitable[bytes | None] | None:
         """The answer to a question of a pod's proxy."""
@@ -134,6 +137,23 @@ class _Named(Container[Host]):
 
     def __contains__(self, host: object) -> bool:
         return host in self._answers.policy(self._pod).hosts
+
+
+class _OwnAddresses(HashedAddresses):
+    """The addresses of all names; but a pod learns from an address only a name that its own rules have."""
+
+    def __init__(self, addresses: HashedAddresses, named: Container[Host]) -> None:
+        self._addresses, self._named = addresses, named
+
+    def address_of(self, name: str) -> Synthetic:
+        return self._addresses.address_of(name)
+
+    def name_of(self, address: str) -> str | None:
+        name = self._addresses.name_of(address)
+        return name if name and Host(name) in self._named else None
+
+    def is_pinned(self, name: str) -> bool:
+        return self._addresses.is_pinned(name)
 
 
 async def _waiting(answer: Awaitable[bytes | None], share: Share) -> bytes | None:

@@ -26,6 +26,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from exitway.dns import wire
 from exitway.dns.synthetic import Addresses
 from exitway.dns.upstream import Resolved, Upstream
 from exitway.names.call import Reason
@@ -34,7 +35,7 @@ from exitway.names.host import LOCAL_HOST, Host, ends_in_number, is_name
 from exitway.names.question import Kind, Question, parse
 
 LOOPBACK = "127.0.0.1"
-_FAMILIES = {dns.rdatatype.A: 4, dns.rdatatype.AAAA: 6}
+_FAMILIES = (dns.rdatatype.A, dns.rdatatype.AAAA)
 
 Held = TypeVar("Held", bound=Addresses)
 
@@ -97,6 +98,11 @@ class Resolution:
 
     async def answer(self, query: bytes, find: Find | None = None) -> bytes | None:
         """The answer to one query, as bytes of a DNS message. None: it is not a query. ``find``: who it is that asks; by default, ``askers`` know."""
+        plain = wire.read(query)
+        if plain is not None:
+            resolved = await self._said(plain.name, plain.rdtype, find)
+            records = [plain.address(resolved.ttl_seconds, address) for address in resolved.addresses]
+            return plain.response(resolved.rcode, tuple(records))
         try:
             message = dns.message.from_wire(query)
         except dns.exception.DNSException:
@@ -105,24 +111,26 @@ class Resolution:
             return None
         response = dns.message.make_response(message, recursion_available=True)
         asked = message.question[0]
-        question = parse(asked.name.to_text(omit_final_dot=True))
-        asker = await (find or self._find)(question) if question else None
-        if question is None or asker is None:
-            response.set_rcode(dns.rcode.REFUSED)
-            return response.to_wire()
-        resolved = await self._resolve(asker, question, asked.rdtype)
+        resolved = await self._said(asked.name.to_text(omit_final_dot=True), asked.rdtype, find)
         response.set_rcode(resolved.rcode)
         for address in resolved.addresses:
             kind = dns.rdatatype.to_text(asked.rdtype)
             response.answer.append(dns.rrset.from_text(asked.name, resolved.ttl_seconds, "IN", kind, address))
         return response.to_wire()
 
+    async def _said(self, text: str, rdtype: int, find: Find | None) -> Resolved:
+        question = parse(text)
+        asker = await (find or self._find)(question) if question else None
+        if question is None or asker is None:
+            return Resolved(dns.rcode.REFUSED)
+        if rdtype not in _FAMILIES:
+            return Resolved(dns.rcode.NOERROR)
+        return await self._resolve(asker, question, dns.rdatatype.RdataType(rdtype))
+
     async def _find(self, question: Question) -> Asker[Any] | None:
         return self.askers.get(question.workload)
 
     async def _resolve(self, asker: Asker[Any], question: Question, rdtype: dns.rdatatype.RdataType) -> Resolved:
-        if rdtype not in _FAMILIES:
-            return Resolved(dns.rcode.NOERROR)
         name = self._name(asker, question)
         if not name:
             return Resolved(dns.rcode.REFUSED)
