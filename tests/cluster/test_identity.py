@@ -121,10 +121,21 @@ def test_a_pod_that_is_gone_is_nobody(control, namespace):
         assert proxy.received == []
 
 
-def test_a_pod_that_is_not_captured_is_told_nothing(control, namespace):
-    namespace.pod("free")
-    with control.stream(token(namespace, "free")) as proxy:
+def test_a_pod_that_is_not_captured_is_told_that_there_is_nothing(control, namespace):
+    """Were it only refused, a proxy that it has all the same would go on with what it had."""
+    namespace.pod("free", metadata={"labels": {CAPTURED: "sidecar"}})
+    its = token(namespace, "free")
+    with control.stream(its) as proxy:
+        until(lambda: proxy.bodies)
+        held = proxy.held
+        namespace.kubectl("label", "pod", "free", f"{CAPTURED}-")
         assert proxy.refusal() is REFUSED
+        assert not proxy.bodies
+    with control.stream(its, replica=1, held=held) as proxy:
+        until(lambda: not any(proxy.held.values()))
+    namespace.kubectl("label", "pod", "free", f"{CAPTURED}=sidecar")
+    with control.stream(its) as proxy:
+        until(lambda: proxy.bodies)
 
 
 def test_all_replicas_say_the_same_and_a_proxy_that_goes_over_is_sent_nothing(control, namespace):

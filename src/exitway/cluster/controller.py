@@ -17,7 +17,7 @@ from exitway.api.listen import serve_tls
 from exitway.cluster.captured import CapturedPods
 from exitway.cluster.certificates import Certificates
 from exitway.cluster.health import serve_health
-from exitway.cluster.identity import Identities
+from exitway.cluster.identity import Identities, Identity
 from exitway.cluster.injection import Injector
 from exitway.cluster.program import Program, sidecar_proxy
 from exitway.cluster.publisher import Publisher
@@ -25,8 +25,9 @@ from exitway.cluster.replicas import Replicas
 from exitway.cluster.settings import ClusterSettings
 from exitway.cluster.status import StatusWriter
 from exitway.kube.client import Kube
+from exitway.kube.error import KubeError
 from exitway.kube.reflector import Reflector
-from exitway.names.cluster import HEALTH_PORT, PROXY_MARK, RESOLVER_PORT, WEBHOOK_PORT, XDS_PORT
+from exitway.names.cluster import CAPTURED, HEALTH_PORT, PROXY_MARK, RESOLVER_PORT, WEBHOOK_PORT, XDS_PORT, Placement
 from exitway.store.change import Gone
 from exitway.store.kubernetes import KubernetesStore
 from exitway.xds.server import DiscoveryServer, Peer, RefusedError
@@ -38,6 +39,8 @@ KNOWN_SECONDS = 5.0
 """How long a proxy may wait until we have heard of its pod."""
 CONNECTION_SECONDS = 1800.0
 """How long a connection lasts, about: then a proxy proves anew who it is, and finds replicas that have come since."""
+NOBODY = ""
+"""The group of proxies whose pods are not captured any more. Nothing is ever published for it."""
 LEAVING_SECONDS, GOING_OVER_SECONDS = 4.0, 1.0
 """How long we still serve when we are told to end, since nodes have yet to hear it; and how long proxies then have to go to another replica."""
 
@@ -208,5 +211,19 @@ class Controller:
                 while (group := self._program.group_of(who.uid)) is None:
                     await self._known.wait()
         except TimeoutError:
+            if await self._is_released(who):
+                return Peer(who.uid, NOBODY)
             raise RefusedError(f"{who.namespace}/{who.pod} is no pod with a proxy of its own") from None
         return Peer(who.uid, group)
+
+    async def _is_released(self, who: Identity) -> bool:
+        """Whether the pod lives and should have no proxy of its own any more.
+
+        One that it has all the same is told that there is nothing for it, or it would go on with what it had.
+        """
+        try:
+            pod = await self._kube.request("GET", f"/api/v1/namespaces/{who.namespace}/pods/{who.pod}")
+        except KubeError as error:
+            raise RefusedError(f"the pod {who.namespace}/{who.pod} cannot be looked at: {error}") from error
+        metadata = pod["metadata"]
+        return metadata["uid"] == who.uid and (metadata.get("labels") or {}).get(CAPTURED) in (None, Placement.NODE)

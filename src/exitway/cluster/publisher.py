@@ -41,7 +41,7 @@ class Publisher:
         """Pods are there or have changed, or (uids) are gone: what proved to be one of these is heard no more."""
         put, gone = list(put), list(gone)
         self._publish(self._program.put(put, gone, _now()))
-        for uid in gone:
+        for uid in (*gone, *(pod.uid for pod in put if pod.node)):
             self._discovery.end(uid)
         for node in {pod.node for pod in put if pod.node}:
             self._discovery.publish(self._rules, _group(node))

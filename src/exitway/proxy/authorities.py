@@ -48,9 +48,12 @@ def read_authorities(path: str) -> Authorities:
 
 
 def _content(path: str) -> bytes:
+    found = os.stat(path)  # noqa: PTH116 - before it is opened: to open a device does something (/dev/watchdog)
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is not a file")
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 - a FIFO must not keep us waiting
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("it is not a file")
+        if not os.path.samestat(os.fstat(file.fileno()), found):
+            raise ValueError("it is another file now")
         content = file.read(LARGEST_BYTES + 1)
     if len(content) > LARGEST_BYTES:
         raise ValueError(f"it is larger than {LARGEST_BYTES} bytes")

@@ -165,10 +165,13 @@ class DiscoveryServer:
                 self._moved(before)
 
     def end(self, peer: str) -> None:
-        """Whoever proved to be this is that no more: its streams end."""
+        """Whoever proved to be this is that no more: it is told that there is nothing for it, and its streams end.
+
+        A proxy that only lost its stream would keep what it has for ever, whatever becomes of the rules.
+        """
         for connection in self._peers.get(peer, ()):
             connection.over = True
-            connection.due.set()
+            self._tell(connection, _NOTHING)
 
     def standing(self, groups: Iterable[str], revision: int) -> Standing:
         """How many proxies of these groups have what the rules said at a revision."""
@@ -247,14 +250,14 @@ class DiscoveryServer:
         while True:
             await connection.due.wait()
             connection.due.clear()
-            if connection.over:
-                raise RefusedError
             while response := connection.stream.next():
                 data = self._writer.write(response)
                 if len(data) > LARGE_BYTES:
                     await self._write_large(context, data)
                 else:
                     await context.write(data)
+            if connection.over:
+                raise RefusedError
             if connection.stream.in_step:
                 self._moved(connection.peer.group)
 
