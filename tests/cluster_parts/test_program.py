@@ -52,7 +52,9 @@ class Cluster:
         self.concerned = self.program.put([], [one.uid for one in pods], NOW)
 
     def snapshot(self, pod):
-        return dict(self.program.snapshots(pod.namespace))[self.program.group_of(pod.uid)]
+        group = self.program.group_of(pod.uid)
+        assert group
+        return dict(self.program.snapshots(pod.namespace))[group]
 
     def hosts(self, pod):
         routes = self.snapshot(pod).named(ROUTE_CONFIGURATION)["http"].json
