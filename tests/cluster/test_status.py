@@ -2,20 +2,12 @@
 
 import asyncio
 import uuid
-from contextlib import asynccontextmanager
 
 import pytest
 
-from exitway.cluster.counts import Count
-from exitway.cluster.replicas import Replicas
-from exitway.cluster.status import StatusWriter
-from exitway.kube.client import MERGE_PATCH
-from exitway.kube.reflector import Reflector
 from tests.cluster.cluster import kubectl
-from tests.cluster.following import followed, path
+from tests.cluster.following import followed, path, replica
 from tests.rules import rule
-
-LABEL = "exitway-test-replica"
 
 
 @pytest.fixture
@@ -24,45 +16,6 @@ def namespace(cluster):
     kubectl("create", "namespace", name)
     yield name
     kubectl("delete", "namespace", name, "--wait=false")
-
-
-class Proxies:
-    """Those of one replica, in the test's own namespace."""
-
-    def __init__(self, namespace: str) -> None:
-        self._namespace, self._count, self._moved = namespace, Count(), asyncio.Event()
-
-    def set(self, proxies: int, acknowledged: int, *errors: str) -> None:
-        self._count = Count(proxies, acknowledged, errors)
-        self._moved.set()
-
-    def count(self, rule, revision: int) -> Count:
-        assert revision > 0
-        return self._count if rule.key.namespace == self._namespace else Count()
-
-    async def moved(self) -> None:
-        await self._moved.wait()
-        self._moved.clear()
-
-
-@asynccontextmanager
-async def replica(namespace, name):
-    """A replica whose pod is there; it never starts, and is ready because the test says so."""
-    async with followed() as (kube, store):
-        pods = f"/api/v1/namespaces/{namespace}/pods"
-        spec = {"schedulingGates": [{"name": "exitway.dev/never"}], "containers": [{"name": "none", "image": "none"}]}
-        await kube.request("POST", pods, {"metadata": {"name": name, "labels": {LABEL: ""}}, "spec": spec})
-        ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
-        await kube.request("PATCH", f"{pods}/{name}/status", ready, content_type=MERGE_PATCH)
-        peers, proxies = Reflector(kube, pods, params={"labelSelector": LABEL}), Proxies(namespace)
-        writer = StatusWriter(kube, store, proxies, Replicas(namespace, name, peers))
-        tasks = [asyncio.create_task(one) for one in (peers.run(), writer.run())]
-        try:
-            yield proxies
-        finally:
-            for task in tasks:
-                task.cancel()
-            await kube.request("DELETE", f"{pods}/{name}", {"gracePeriodSeconds": 0})
 
 
 async def status(kube, namespace, name="one"):

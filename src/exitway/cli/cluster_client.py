@@ -90,6 +90,11 @@ class ClusterClient:
             return [f"a proxy refused the newest configuration, and keeps the former: {programmed['message']}"]
         return [f"accepted; {programmed['message']}"]
 
+    def close(self) -> None:
+        """End the connections."""
+        self._runner.run(self._kube.close())
+        self._runner.close()
+
     def _run(self, doing: Coroutine[Any, Any, T]) -> T:
         return _in_our_words(lambda: self._runner.run(doing))
 

@@ -53,4 +53,7 @@ class Target:
             return Client(settings, self.server)
         from exitway.cli.cluster_client import ClusterClient
 
-        return ClusterClient(self.kubeconfig or settings.kubeconfig, self.context or settings.context or None)
+        cluster = ClusterClient(self.kubeconfig or settings.kubeconfig, self.context or settings.context or None)
+        if command := click.get_current_context(silent=True):
+            command.call_on_close(cluster.close)
+        return cluster

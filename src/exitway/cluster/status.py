@@ -47,6 +47,8 @@ class StatusWriter:
         """Rules to look at: which object and generation, and since when."""
         self._answers: dict[Key, tuple[int, Json]] = {}
         """What the API server answered to our last write, until the watch has it too."""
+        self._fresh: dict[Key, None] = {}
+        """Those of them that have just changed; they go before a flood of what changed earlier."""
         self._wake = asyncio.Event()
         self._pace = Pace(WRITES_PER_SECOND, BURST)
         store.touched.append(self._touched)
@@ -55,6 +57,7 @@ class StatusWriter:
         """Follow the store and the proxies, for ever."""
         await asyncio.gather(self._store.synced.wait(), self._replicas.synced.wait())
         self._touched({standing.key for standing in self._store})
+        self._fresh.clear()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_counts())
             group.create_task(self._at_leisure())
@@ -68,6 +71,7 @@ class StatusWriter:
                 self._waiting.pop(key, None)
                 self._answers.pop(key, None)
                 continue
+            self._fresh[key] = None
             form = f"{standing.uid} {standing.generation}"
             if self._waiting.get(key, ("", 0.0))[0] != form:
                 self._waiting[key] = form, time.monotonic()
@@ -82,10 +86,15 @@ class StatusWriter:
         while True:
             self._wake.clear()
             for key in list(self._waiting):
-                if await self._settle(key, leisurely=False):
-                    self._waiting.pop(key, None)
+                await self._look(key)
+                while self._fresh:
+                    await self._look(self._fresh.popitem()[0])
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), UNSETTLED_SECONDS / 2 if self._waiting else None)
+
+    async def _look(self, key: Key) -> None:
+        if key in self._waiting and await self._settle(key, leisurely=False):
+            self._waiting.pop(key, None)
 
     async def _at_leisure(self) -> None:
         """Numbers, entries of replicas that are gone, and what the others should have written and have not."""

@@ -46,6 +46,7 @@ async def unacknowledged(kube: Kube, changes: Iterable[Done]) -> list[str]:
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     return _sentences([(one, found.get(at, {})) for at, one in waiting.items()], seconds)
 
 
