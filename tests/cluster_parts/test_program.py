@@ -52,9 +52,7 @@ class Cluster:
         self.concerned = self.program.put([], [one.uid for one in pods], NOW)
 
     def snapshot(self, pod):
-        group = self.program.group_of(pod.uid)
-        assert group
-        return dict(self.program.snapshots(pod.namespace))[group]
+        return dict(self.program.snapshots(pod.namespace))[self.program.group_of(pod.uid) or ""]
 
     def hosts(self, pod):
         routes = self.snapshot(pod).named(ROUTE_CONFIGURATION)["http"].json

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import signal
 import socket
+from collections.abc import Iterable
 from typing import Never
 
 from exitway.admission.app import create_app
@@ -28,8 +29,10 @@ from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
 from exitway.kube.reflector import Reflector
 from exitway.names.cluster import CAPTURED, HEALTH_PORT, PROXY_MARK, RESOLVER_PORT, WEBHOOK_PORT, XDS_PORT, Placement
+from exitway.resources.resource import Resource
 from exitway.store.change import Gone
 from exitway.store.kubernetes import KubernetesStore
+from exitway.xds.client import Versions
 from exitway.xds.server import DiscoveryServer, Peer, RefusedError
 
 _log = logging.getLogger("exitway")
@@ -146,7 +149,8 @@ class Controller:
         publisher = self._publisher = Publisher(program, self._discovery)
         publisher.pods(*self._pods.news())
         revision = self._store.revision
-        publisher.follow(self._store.registry, self._store.registry.namespaces, self._store.versions)
+        everything = self._store.registry
+        publisher.follow(everything, everything.namespaces, _newest({}, everything))
         await self._discovery.start_tls(
             f"[::]:{XDS_PORT}", lambda: (self._certificates.key, self._certificates.chain), CONNECTION_SECONDS
         )
@@ -159,16 +163,18 @@ class Controller:
         group.create_task(self._follow_resolver(resolver))
 
     async def _follow_rules(self, publisher: Publisher, revision: int) -> Never:
-        known = set(self._store.registry.namespaces)
+        known, versions = set(self._store.registry.namespaces), _newest({}, self._store.registry)
         while True:
             try:
                 events = await self._store.after(revision)
                 touched = {event.resource.key.namespace for event in events}
+                versions = _newest(versions, (event.resource for event in events))
             except Gone:
                 touched = known | set(self._store.registry.namespaces)
+                versions = _newest(versions, self._store.registry)
             revision = self._store.revision
             known |= touched
-            publisher.follow(self._store.registry, touched, self._store.versions)
+            publisher.follow(self._store.registry, touched, versions)
 
     async def _follow_pods(self, publisher: Publisher) -> Never:
         while True:
@@ -227,3 +233,11 @@ class Controller:
             raise RefusedError(f"the pod {who.namespace}/{who.pod} cannot be looked at: {error}") from error
         metadata = pod["metadata"]
         return metadata["uid"] == who.uid and (metadata.get("labels") or {}).get(CAPTURED) in (None, Placement.NODE)
+
+
+def _newest(known: Versions, rules: Iterable[Resource]) -> Versions:
+    """Up to where each group's rules go: the greatest resourceVersion of one that is there. Collections' own move without any rule."""
+    newest = {group: int(version) for group, version in known.items()}
+    for rule in rules:
+        newest[rule.key.group] = max(newest.get(rule.key.group, 0), int(rule.metadata["resourceVersion"]))
+    return {group: str(version) for group, version in newest.items()}

@@ -14,7 +14,7 @@ from exitway.cluster.pins import Pins
 from exitway.cluster.pods import Group, Pod, Pods
 from exitway.envoy.api import LISTENER, ROUTE_CONFIGURATION
 from exitway.envoy.cluster import verified_by
-from exitway.envoy.listener import SIDECAR, Proxy, capturing_listener, deciding
+from exitway.envoy.listener import SIDECAR, Proxy, deciding_sidecar, sidecar_listener
 from exitway.envoy.route import Denial, route_configuration
 from exitway.envoy.snapshot import Resource, Snapshot
 from exitway.names.address import Pinned
@@ -49,7 +49,7 @@ class Program:
 
     def __init__(self, proxy: Proxy, audit: Container[str] = ()) -> None:
         self._proxy, self._audit = proxy, audit
-        self._listener = Resource.of(LISTENER, capturing_listener(SIDECAR, proxy))
+        self._listener = Resource.of(LISTENER, sidecar_listener(proxy))
         self._registry = Registry()
         self._namespaces: dict[str, _Namespace] = {}
         self._pins = Pins()
@@ -165,7 +165,7 @@ class Program:
         used: dict[str, Authorities | None] = {}
         denial = Denial(group.workload.namespace, self._proxy.denied_status, self._proxy.name)
         routes = route_configuration(SIDECAR.routes, policy, denial, namespace.verifiers.cluster_for(used))
-        listener = self._listener.merged(Resource.of(LISTENER, deciding(policy, pinned)))
+        listener = self._listener.merged(Resource.of(LISTENER, deciding_sidecar(policy, pinned)))
         verified = {verified_by(one.id) for one in used.values() if one}
         clusters = [one for one in namespace.verifiers.clusters([used]) if one.name in verified]
         resources = _kept(before, [Resource.of(ROUTE_CONFIGURATION, routes), listener, *clusters])

@@ -15,7 +15,7 @@ from exitway.envoy.cluster import BY_ADDRESS, BY_NAME, NOWHERE, dns_cache
 from exitway.envoy.route import DECISION, DIALLED_PORT, LISTENER_NAME
 from exitway.envoy.wire import ADS, extension, header, socket_address, text, typed
 from exitway.names.address import CAPTURE_PORT, TCP_PORT, Pinned
-from exitway.names.call import Reason
+from exitway.names.call import Reason, Sort
 from exitway.names.question import Kind, compose, label
 from exitway.names.workload import Workload
 from exitway.policy.policy import Policy
@@ -56,11 +56,7 @@ class Proxy:
 def capturing_listener(captured: Captured, proxy: Proxy) -> Json:
     """The listener that looks for names in what is said. Its matcher is put to it apart (:func:`deciding`)."""
     return _captured(f"out/{captured.id}", CAPTURE_PORT, captured) | {
-        "listener_filters": [
-            _listener_filter("original_dst", "OriginalDst"),
-            _listener_filter("tls_inspector", "TlsInspector"),
-            _listener_filter("http_inspector", "HttpInspector"),
-        ],
+        "listener_filters": _inspecting([]),
         # a client that says nothing for so long is neither TLS nor HTTP: TCP rules apply, and without one it is refused
         "listener_filters_timeout": "1s",
         "continue_on_listener_filters_timeout": True,
@@ -73,6 +69,22 @@ def capturing_listener(captured: Captured, proxy: Proxy) -> Json:
             *_tcp_chains(captured, proxy),
         ],
     }
+
+
+def sidecar_listener(proxy: Proxy) -> Json:
+    """The one listener of a pod with a proxy of its own, without what depends on the rules (:func:`deciding_sidecar`)."""
+    listener = capturing_listener(SIDECAR, proxy)
+    del listener["listener_filters"]
+    return listener
+
+
+def deciding_sidecar(policy: Policy, pinned: Pinned) -> Json:
+    """The part of a sidecar's listener that depends on the rules.
+
+    All packets come to it. So at a port that rules speak of for TCP and for nothing else, it does not wait for what the client says: there a
+    server may speak first. A new such port makes the listener anew, and what is connected goes on with the old one.
+    """
+    return deciding(policy, pinned) | {"listener_filters": _inspecting(_silent_ports(policy))}
 
 
 def tcp_listener(captured: Captured, proxy: Proxy) -> Json:
@@ -130,6 +142,25 @@ def _tcp_chains(captured: Captured, proxy: Proxy) -> list[Json]:
         {"name": matcher.NAMED, "filters": _by_name(matcher.NAMED, Kind.TCP, "", captured, proxy)},
         {"name": matcher.TCP, "filters": [_tcp(matcher.TCP, BY_ADDRESS, proxy)]},
         {"name": matcher.DENY, "filters": [_tcp(matcher.DENY, NOWHERE, proxy)]},
+    ]
+
+
+def _silent_ports(policy: Policy) -> list[int]:
+    """Those that rules speak of for TCP and for nothing else."""
+    said = {at for permissions in (*policy.hosts.values(), *policy.networks.values()) for at in permissions}
+    others = {port for port, sort in said if sort is not Sort.TCP}
+    return sorted({port for port, sort in said if sort is Sort.TCP} - others)
+
+
+def _inspecting(silent: list[int]) -> list[Json]:
+    """What looks at the first bytes, but at some ports."""
+    ranges = [{"destination_port_range": {"start": port, "end": port + 1}} for port in silent]
+    where = {"or_match": {"rules": ranges}} if len(ranges) > 1 else next(iter(ranges), None)
+    but = {"filter_disabled": where} if where else {}
+    return [
+        _listener_filter("original_dst", "OriginalDst"),
+        _listener_filter("tls_inspector", "TlsInspector") | but,
+        _listener_filter("http_inspector", "HttpInspector") | but,
     ]
 
 
