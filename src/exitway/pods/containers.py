@@ -24,6 +24,8 @@ _TOKEN_DIRECTORY = "/var/run/secrets/exitway"  # noqa: S105
 _TOKEN_SECONDS = 3600
 _RUN_DIRECTORY = "/run/exitway"
 _TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
+_FLAGS = ("--disable-hot-restart", "--concurrency", "2", "--log-level", "warn", "--component-log-level", "misc:error")
+"""The last one: Envoy warns of each use of a part of its API that is not yet stable, such as ranges of addresses in a matcher."""
 _SMALL = {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}}
 
 
@@ -77,16 +79,7 @@ def proxy(installation: Installation) -> Json:
         admin_socket=f"{_RUN_DIRECTORY}/admin",
     )
     configuration = json.dumps(bootstrap(sidecar), separators=(",", ":"))
-    command = [
-        "envoy",
-        "--disable-hot-restart",
-        "--concurrency",
-        "1",
-        "--log-level",
-        "warn",
-        "--config-yaml",
-        configuration,
-    ]
+    command = ["envoy", *_FLAGS, "--config-yaml", configuration]
     made = _container(PROXY, installation, command, dict(installation.resources)) | {
         "env": [
             _field("POD_NAME", "metadata.name"),

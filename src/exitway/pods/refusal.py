@@ -17,7 +17,7 @@ Json = Mapping[str, Any]
 
 HARMLESS_CAPABILITIES = frozenset({
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "IPC_LOCK", "KILL", "LEASE", "MKNOD", "NET_BIND_SERVICE", "SETFCAP", "SETGID",
-    "SETPCAP", "SETUID", "SYS_CHROOT", "SYS_NICE", "SYS_RESOURCE", "WAKE_ALARM",
+    "SETPCAP", "SETUID", "SYS_CHROOT", "SYS_NICE", "SYS_PTRACE", "SYS_RESOURCE", "WAKE_ALARM",
 })  # fmt: skip
 """None of these reaches the network, the kernel, or files and processes that a container does not see (capabilities(7))."""
 
