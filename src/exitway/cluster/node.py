@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +20,13 @@ from starlette.applications import Starlette
 
 from exitway.api.listen import serve, unix_socket
 from exitway.capture.pod import PodCapture
-from exitway.cluster.node_pods import NodePods, Serving
+from exitway.cluster.node_pods import LOOK_SECONDS, NodePods, Serving
 from exitway.cluster.ranges import ClusterRanges
 from exitway.cluster.settings import ClusterSettings
 from exitway.dns.cluster import of_interest, read_resolv_conf
 from exitway.dns.server import pod_sockets
 from exitway.kube.client import Kube
-from exitway.names.cluster import NODE_RESOLVER_PORT
+from exitway.names.cluster import NODE_RESOLVER_PORT, XDS_PORT
 from exitway.names.host import Host
 from exitway.policy.policy import Policy
 from exitway.processes import Process
@@ -36,9 +37,12 @@ from exitway.server.routes import reading_routes
 from exitway.server.sole import sole
 from exitway.settings import Settings
 from exitway.store.kubernetes import KubernetesStore
+from exitway.xds.client import Reporter, Versions
 
 _log = logging.getLogger("exitway")
 
+UNHEARD_SECONDS = 2.0
+"""A collection's version grows without a change, too: if nothing is heard for so long where all is well, there was none."""
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
 
@@ -61,6 +65,14 @@ class Agent(Engine):
         self._ranges = ClusterRanges(kube, cluster.cluster_ranges, changed=self._recapture)
         serving = Serving(names, keeper, self.carry_out, self._settled, self.seen, self.steerer.renewed)
         self.workloads = NodePods(kube, cluster.node_name, settings.runtime_dir, serving)
+        service = f"{cluster.release}.{cluster.pod_namespace}.svc"
+        self._reporter = Reporter(
+            f"{service}.{cluster.cluster_domain}:{XDS_PORT}",
+            service,
+            cluster.authorities,
+            cluster.token,
+            cluster.node_name,
+        )
         self._followers: list[asyncio.Future[Never]] = []
 
     async def populate(self) -> None:
@@ -75,12 +87,22 @@ class Agent(Engine):
         """The followers of the API, and what tells how we are."""
         yield from self._followers
         yield self.workloads.follow()
+        yield self._reporter.run(self.in_force)
         yield self._serve_status()
 
     def closed(self) -> None:
         """Hear no more."""
         for one in self._followers:
             one.cancel()
+
+    async def in_force(self, versions: Versions) -> list[str]:
+        """Wait until the rules up to there are in force here; a sentence for each thing that was refused."""
+        until = time.monotonic() + UNHEARD_SECONDS
+        while any(_behind(self._store.versions.get(group, ""), version) for group, version in versions.items()):
+            if time.monotonic() > until and self._store.error is None:
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        return await self.programmed(self._store.revision)
 
     @property
     def problems(self) -> list[str]:
@@ -131,6 +153,11 @@ async def _unless_ended(waiting: asyncio.Future[Any], tasks: Sequence[asyncio.Fu
         if task.done():
             waiting.cancel()
             task.result()
+
+
+def _behind(version: str, wanted: str) -> bool:
+    """Both are resourceVersions of one collection: numbers (https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions)."""
+    return int(version or 0) < int(wanted or 0)
 
 
 def _forget_port(settings: Settings) -> None:
