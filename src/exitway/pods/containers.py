@@ -24,8 +24,11 @@ _TOKEN_DIRECTORY = "/var/run/secrets/exitway"  # noqa: S105
 _TOKEN_SECONDS = 3600
 _RUN_DIRECTORY = "/run/exitway"
 _TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
-_FLAGS = ("--disable-hot-restart", "--concurrency", "2", "--log-level", "warn", "--component-log-level", "misc:error")
-"""The last one: Envoy warns of each use of a part of its API that is not yet stable, such as ranges of addresses in a matcher."""
+_FLAGS = (
+    *("--disable-hot-restart", "--concurrency", "2", "--log-level", "warn", "--component-log-level", "misc:error"),
+    *("--drain-time-s", "1"),
+)
+"""Envoy warns (misc) of each use of a part of its API that is not yet stable. The drain time is that of what a listener had that is no more."""
 _SMALL = {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}}
 
 
