@@ -9,6 +9,7 @@ from exitway.cluster.pods import Pod
 from exitway.cluster.program import Program, sidecar_proxy
 from exitway.envoy.api import LISTENER, ROUTE_CONFIGURATION, decode
 from exitway.names.workload import SYSTEM_NAMESPACE
+from exitway.policy.compile import compile_policy
 from exitway.resources.kinds import read
 from exitway.resources.registry import Registry
 from tests.rules import rule
@@ -160,3 +161,25 @@ def test_a_tcp_rule_is_enforced_by_the_address_of_its_name(cluster):
     ].items()
     assert "tcp-name" in str(port)
     assert "241." in str(port)
+
+
+def test_what_cannot_be_worked_out_denies_to_its_own_pods_and_stops_nobody(cluster, monkeypatch, caplog):
+    web, db = pod("web", app="web"), pod("db", app="db")
+    cluster.start(web, db)
+    right = compile_policy
+
+    def broken(intents, workload, now, **options):
+        if any(intent.key.name == "bad" for intent in intents):
+            raise KeyError("bad")
+        return right(intents, workload, now, **options)
+
+    monkeypatch.setattr("exitway.cluster.program.compile_policy", broken)
+    cluster.create(selecting("web", "web.example", app="web"), selecting("db", "db.example", app="db"))
+    bad = selecting("bad", "bad.example", app="web")
+    cluster.create(bad)
+    assert cluster.hosts(web) == set()
+    assert cluster.hosts(db) == {"db.example"}
+    assert ["KeyError" in cluster.program.fault(group) for group in cluster.program.concerned(read(bad))] == [True]
+    cluster.delete(bad)
+    assert cluster.hosts(web) == {"web.example"}
+    assert not any(cluster.program.fault(group) for group in cluster.program.concerned(read(bad)))

@@ -14,12 +14,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
 from exitway.names.cluster import AUDIENCE
 from exitway.xds.server import RefusedError
+
+T = TypeVar("T")
 
 _PREFIX = "system:serviceaccount:"
 _EXTRA = "authentication.kubernetes.io/"
@@ -30,7 +33,7 @@ REFUSED_SECONDS = 5.0
 """So long a token that was refused is refused without asking: a proxy tries again every second."""
 REMEMBERED = 20_000
 AT_ONCE = 32
-"""How many questions the API server is asked at a time."""
+"""How many questions the API server is asked at a time: one for each pod that tokens speak of, so that rubbish waits for rubbish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +48,34 @@ class Identity:
 
 
 class Identities:
-    """Asks about tokens, and remembers the answers by the tokens' hashes."""
+    """Asks about tokens, and remembers the answers by the tokens' hashes. What is no token for us, by what it says itself, is refused unasked."""
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
-        self._known: OrderedDict[bytes, tuple[float, Identity | str]] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[float, Identity]] = OrderedDict()
+        self._refused: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
         self._asking = asyncio.Semaphore(AT_ONCE)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def of(self, token: str) -> Identity:
         """Who has this token. Raises RefusedError: nobody, or it is not known now."""
         if not token:
             raise RefusedError("no token: a proxy proves which pod it is by a service account token")
-        name = hashlib.sha256(token.encode()).digest()
-        until, known = self._known.get(name, (0.0, ""))
-        if until <= time.time():
-            async with self._asking:
-                known = await self._ask(token)
-            until = _end(token) - MARGIN_SECONDS if isinstance(known, Identity) else time.time() + REFUSED_SECONDS
-            self._known[name] = until, known
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
-        if isinstance(known, Identity):
+        name, now, claims = hashlib.sha256(token.encode()).digest(), time.time(), _claims(token)
+        until, known = self._known.get(name, (0.0, None))
+        if known and now < until:
             return known
-        raise RefusedError(known)
+        until, why = self._refused.get(name, (0.0, ""))
+        if now < until or (why := _unfit(claims, now)):
+            raise RefusedError(why)
+        turn = self._turns.setdefault(_pod(claims), asyncio.Lock())
+        async with turn, self._asking:
+            said = await self._ask(token)
+        if isinstance(said, str):
+            _remember(self._refused, name, (now + REFUSED_SECONDS, said))
+            raise RefusedError(said)
+        _remember(self._known, name, (float(claims["exp"]) - MARGIN_SECONDS, said))
+        return said
 
     async def _ask(self, token: str) -> Identity | str:
         """Who it is, or why it is nobody."""
@@ -97,10 +105,35 @@ def identity(status: Mapping[str, Any]) -> Identity | str:
     return Identity(namespace, account, extra["pod-name"], extra["pod-uid"], extra.get("node-name", ""))
 
 
-def _end(token: str) -> float:
-    """When a token that is valid ends, in seconds since 1970 (RFC 7519, ``exp``); 0: it does not say."""
+def _claims(token: str) -> Mapping[str, Any]:
+    """What a token says, which proves nothing (RFC 7519); empty if it is none."""
     try:
         payload = token.split(".")[1]
-        return float(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))).get("exp", 0))
-    except (IndexError, ValueError, TypeError, AttributeError, binascii.Error):
-        return 0.0
+        said = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError, RecursionError, binascii.Error):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _pod(claims: Mapping[str, Any]) -> str:
+    """Which pod a token says that it is bound to."""
+    try:
+        return str(claims["kubernetes.io"]["pod"]["uid"])
+    except (KeyError, TypeError):
+        return ""
+
+
+def _unfit(claims: Mapping[str, Any], now: float) -> str:
+    """Why the API server need not be asked; empty: it has to be."""
+    audience, end = claims.get("aud"), claims.get("exp")
+    if not isinstance(end, int | float) or not isinstance(audience, list | str):
+        return "the token is none of a service account"
+    if AUDIENCE not in ([audience] if isinstance(audience, str) else audience):
+        return f"the token is not for the audience {AUDIENCE}"
+    return "the token has expired" if end <= now else ""
+
+
+def _remember(known: OrderedDict[bytes, T], name: bytes, what: T) -> None:
+    known[name] = what
+    if len(known) > REMEMBERED:
+        known.popitem(last=False)

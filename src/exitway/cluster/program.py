@@ -6,8 +6,9 @@ again. Nothing here depends on the order of events or on the replica: equal rule
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from exitway.cluster.pins import Pins
@@ -27,6 +28,8 @@ from exitway.resources.registry import Registry
 from exitway.resources.resource import Resource as Rule
 from exitway.server.verifiers import Used, Verifiers
 
+_log = logging.getLogger("exitway")
+
 
 @dataclass(frozen=True)
 class _Compiled:
@@ -35,6 +38,7 @@ class _Compiled:
     authorities: Used
     resources: tuple[Resource, ...]
     snapshot: Snapshot
+    fault: str = ""
 
 
 @dataclass
@@ -116,6 +120,11 @@ class Program:
             if name in self._namespaces:
                 yield from self._namespaces[name].pods.selected(selectors)
 
+    def fault(self, group: Group) -> str:
+        """Why the rules of a group are not in force; empty: they are."""
+        compiled = self._namespaces[group.workload.namespace].compiled.get(group.id)
+        return compiled.fault if compiled else ""
+
     def nodes(self, namespace: str) -> set[str]:
         """The nodes that have pods of the namespace, with no proxy of their own."""
         known = self._namespaces.get(namespace)
@@ -144,11 +153,23 @@ class Program:
                 of_it = tuple(intent for intent in intents if concerns(intent, group.workload))
                 same = tuple(map(id, of_it))
                 before = namespace.compiled.get(group.id)
-                compiled[group.id] = shared[same] = shared.get(same) or self._built(
-                    namespace, of_it, group, before, now
-                )
+                shared[same] = shared.get(same) or self._carried_out(namespace, of_it, group, before, now)
+                compiled[group.id] = shared[same]
         namespace.compiled = compiled
         namespace.verifiers.clusters(one.authorities for one in compiled.values())  # it forgets what is not in use
+
+    def _carried_out(
+        self, namespace: _Namespace, intents: Iterable[Intent], group: Group, before: _Compiled | None, now: datetime
+    ) -> _Compiled:
+        """What we fail to work out, which is a fault of ours, denies everything to its own pods, and stops nobody else."""
+        try:
+            return self._built(namespace, intents, group, before, now)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is one namespace's
+            _log.exception("the rules of %s cannot be carried out", group.workload.namespace)
+            built = self._built(namespace, (), group, None, now)
+            return replace(
+                built, fault=f"Exitway failed to carry out the rules of this pod: {type(error).__name__}: {error}"
+            )
 
     def _built(
         self, namespace: _Namespace, intents: Iterable[Intent], group: Group, before: _Compiled | None, now: datetime

@@ -64,7 +64,9 @@ class Publisher:
         standing = self._discovery.standing([*(group.id for group in groups), *map(_group, nodes)], revision)
         if self._discovery.revision < revision:
             return Count(max(1, standing.proxies), 0)
-        return Count(standing.proxies, standing.acknowledged, self._sentences(standing))
+        faults = [fault for fault in map(self._program.fault, groups) if fault]
+        errors = (*faults, *self._sentences(standing))[:_MOST_ERRORS]
+        return Count(standing.proxies, 0 if faults else standing.acknowledged, errors)
 
     async def moved(self) -> None:
         """Return when a count may be another than it was."""
@@ -85,7 +87,7 @@ class Publisher:
 
     def _sentences(self, standing: Standing) -> tuple[str, ...]:
         said = (f"{self._name(peer.id, peer.group)}: {error}" for peer, error in standing.errors)
-        return tuple(sorted(said)[:_MOST_ERRORS])
+        return tuple(sorted(said))
 
     def _name(self, uid: str, group: str) -> str:
         pod = self._program.pods.get(uid)

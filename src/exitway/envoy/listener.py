@@ -81,10 +81,15 @@ def sidecar_listener(proxy: Proxy) -> Json:
 def deciding_sidecar(policy: Policy, pinned: Pinned) -> Json:
     """The part of a sidecar's listener that depends on the rules.
 
-    All packets come to it. So at a port that rules speak of for TCP and for nothing else, it does not wait for what the client says: there a
-    server may speak first. A new such port makes the listener anew, and what is connected goes on with the old one.
+    All packets come to it, so at the ports of protocols in which the server speaks first it does not wait for what the client says, but where a
+    rule is for HTTP or TLS there. (At the ports of any TCP rule would be better; but a listener whose filters change is made anew, and what
+    is connected to the old one ends with it.)
     """
     return deciding(policy, pinned) | {"listener_filters": _inspecting(_silent_ports(policy))}
+
+
+SERVER_FIRST = (21, 22, 25, 110, 143, 587, 873, 3306, 5900)
+"""FTP, SSH, SMTP, POP3, IMAP, submission, rsync, MySQL, VNC."""
 
 
 def tcp_listener(captured: Captured, proxy: Proxy) -> Json:
@@ -146,10 +151,9 @@ def _tcp_chains(captured: Captured, proxy: Proxy) -> list[Json]:
 
 
 def _silent_ports(policy: Policy) -> list[int]:
-    """Those that rules speak of for TCP and for nothing else."""
     said = {at for permissions in (*policy.hosts.values(), *policy.networks.values()) for at in permissions}
-    others = {port for port, sort in said if sort is not Sort.TCP}
-    return sorted({port for port, sort in said if sort is Sort.TCP} - others)
+    spoken = {port for port, sort in said if sort is not Sort.TCP}
+    return [port for port in SERVER_FIRST if port not in spoken]
 
 
 def _inspecting(silent: list[int]) -> list[Json]:

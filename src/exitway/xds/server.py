@@ -23,7 +23,9 @@ from exitway.xds.stream import DeltaStream
 
 _METHOD = "DeltaAggregatedResources"
 _SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
-_LARGEST_MESSAGE = 256 * 2**20
+_LARGEST_MESSAGE, _LARGEST_FROM_STRANGERS = 256 * 2**20, 4 * 2**20
+STREAMS_OF_ONE = 4
+"""How many streams one proxy may have: those that it has left behind without a word are not known to be over yet."""
 
 LARGE_BYTES = 64 * 2**10
 LARGE_AT_ONCE = 16
@@ -95,7 +97,7 @@ class DiscoveryServer:
         self.moved: Callable[[str], None] = lambda _: None
         self._snapshots: dict[str, Snapshot] = {}
         self._groups: dict[str, set[_Connection]] = {}
-        self._peers: dict[str, set[_Connection]] = {}
+        self._peers: dict[str, dict[_Connection, None]] = {}
         self._server: grpc.aio.Server | None = None
         self._progress = asyncio.Event()
         self._writer = Writer()
@@ -120,7 +122,11 @@ class DiscoveryServer:
         connection is ended, so that proxies prove themselves anew, and spread over the replicas that there are by then.
         """
         age = round(age_seconds * 1000)
-        server = self._made({"grpc.max_connection_age_ms": age, "grpc.max_connection_age_grace_ms": 1_000})
+        limits = {
+            "grpc.max_receive_message_length": _LARGEST_FROM_STRANGERS,
+            "grpc.max_concurrent_streams": STREAMS_OF_ONE,
+        }
+        server = self._made(limits | {"grpc.max_connection_age_ms": age, "grpc.max_connection_age_grace_ms": 1_000})
         port: int = server.add_secure_port(address, _credentials(certificate))
         await server.start()
         return port
@@ -158,7 +164,7 @@ class DiscoveryServer:
         for connection in self._peers.get(peer, ()):
             before = connection.peer.group
             if before != group:
-                self._groups[before].discard(connection)
+                self._leave_group(connection)
                 self._groups.setdefault(group, set()).add(connection)
                 connection.peer = Peer(peer, group)
                 self._tell(connection, self._snapshots.get(group, _NOTHING))
@@ -218,7 +224,8 @@ class DiscoveryServer:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(refused))
         connection = _Connection(peer, self._snapshots.get(peer.group, _NOTHING))
         self._groups.setdefault(peer.group, set()).add(connection)
-        self._peers.setdefault(peer.id, set()).add(connection)
+        if self._authenticate:
+            self._join(connection)
         try:
             async with asyncio.TaskGroup() as group:
                 writer = group.create_task(self._write(connection, context))
@@ -232,6 +239,15 @@ class DiscoveryServer:
         finally:
             self._gone(connection)
 
+    def _join(self, connection: _Connection) -> None:
+        """Note whose it is; of too many the oldest ends."""
+        streams = self._peers.setdefault(connection.peer.id, {})
+        if len(streams) >= STREAMS_OF_ONE:
+            oldest = next(iter(streams))
+            oldest.over = True
+            oldest.due.set()
+        streams[connection] = None
+
     def _take(self, connection: _Connection, data: bytes) -> None:
         connection.stream.receive(read(data))
         connection.due.set()
@@ -240,11 +256,18 @@ class DiscoveryServer:
 
     def _gone(self, connection: _Connection) -> None:
         peer = connection.peer
-        for known, key in ((self._groups, peer.group), (self._peers, peer.id)):
-            known[key].discard(connection)
-            if not known[key]:
-                del known[key]
+        self._leave_group(connection)
+        streams = self._peers.get(peer.id, {})
+        streams.pop(connection, None)
+        if not streams:
+            self._peers.pop(peer.id, None)
         self._moved(peer.group)
+
+    def _leave_group(self, connection: _Connection) -> None:
+        group = self._groups[connection.peer.group]
+        group.discard(connection)
+        if not group:
+            del self._groups[connection.peer.group]
 
     async def _write(self, connection: _Connection, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         while True:

@@ -73,7 +73,9 @@ class DeltaStream:
         self._whole = False
 
     def receive(self, request: Request) -> None:
-        """Take in one request."""
+        """Take in one request. There is nothing of other types, and so nothing is said."""
+        if request.type_url not in _ORDER:
+            return
         self._answered(request)
         known = self._subscriptions.get(request.type_url)
         subscription = known or self._subscriptions.setdefault(request.type_url, _Subscription(sent=dict(request.held)))
