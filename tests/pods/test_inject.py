@@ -215,7 +215,7 @@ def test_what_another_webhook_did_to_ours_is_seen():
         lambda spec: spec["initContainers"].insert(0, {"name": "theirs"}),
         lambda spec: spec["initContainers"].pop(0),
         lambda spec: spec["initContainers"][1].pop("restartPolicy"),
-        lambda spec: spec["initContainers"][0].update(command=["true"]),
+        lambda spec: spec["initContainers"][0].update(args=["true"]),
         lambda spec: spec["containers"][0].pop("securityContext"),
     ):
         after = _with(made, change)

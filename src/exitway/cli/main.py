@@ -39,6 +39,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "Cluster": {
+        "inject": ("exitway.cli.inject:inject", "Make the pods of files ready to be captured, as the webhook does."),
         "cluster": ("exitway.cli.cluster:cluster", "What runs in the pods of a Kubernetes cluster."),
     },
     "Try it": {

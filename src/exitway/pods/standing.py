@@ -12,7 +12,8 @@ from exitway.pods.refusal import refused
 from exitway.resources.problem import Problem, quoted
 
 _KINDS = ("initContainers", "containers")
-_OURS = ("command", "args", "securityContext", "restartPolicy", "volumeMounts", "lifecycle")
+_OURS = ("args", "securityContext", "restartPolicy", "volumeMounts")
+"""Not what they run: another replica, of another version or with other ranges, may have made the pod."""
 
 
 def disturbed(pod: Mapping[str, Any], made: Injected) -> Iterator[Problem]:
