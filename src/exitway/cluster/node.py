@@ -57,14 +57,14 @@ class Agent(Engine):
         servers = cluster.cluster_dns or found.servers
         self._dns = replace(found, servers=servers, domains=(cluster.cluster_domain,))
         self._viewed: dict[str, Policy] = {}
-        _forget_port(settings)
-        names = Names(settings.runtime_dir, settings.resolvers or servers, pod_sockets)
+        _forget(settings)
+        names = Names(settings.runtime_dir, cluster.upstream_dns or servers, pod_sockets)
         super().__init__(settings, self._store, names, loopback=False, direct=False)
         keeper = Process.of(os.getppid())
         assert keeper is not None  # it would have taken us with it
         self._ranges = ClusterRanges(kube, cluster.cluster_ranges, changed=self._recapture)
         serving = Serving(names, keeper, self.carry_out, self._settled, self.seen, self.steerer.renewed)
-        self.workloads = NodePods(kube, cluster.node_name, settings.runtime_dir, serving)
+        self.workloads = NodePods(kube, cluster.node_name, settings.runtime_dir, serving, settings.audit_namespaces)
         service = f"{cluster.release}.{cluster.pod_namespace}.svc"
         self._reporter = Reporter(
             f"{service}.{cluster.cluster_domain}:{XDS_PORT}",
@@ -160,8 +160,9 @@ def _behind(version: str, wanted: str) -> bool:
     return int(version or 0) < int(wanted or 0)
 
 
-def _forget_port(settings: Settings) -> None:
-    """Where nobody is who knows our resolver's port, it may be anybody's by now: the directory outlives containers."""
+def _forget(settings: Settings) -> None:
+    """The directory outlives containers. That there is a status means that we serve; and a port that nobody knows as ours may be anybody's."""
+    settings.socket.unlink(missing_ok=True)
     if envoy_process(settings).running() is None:
         (settings.runtime_dir / "names.port").unlink(missing_ok=True)
 

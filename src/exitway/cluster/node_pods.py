@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,9 @@ class _Pod:
 class NodePods:
     """``running``: the captured ones, by an id that tells their network namespaces apart, too."""
 
-    def __init__(self, kube: Kube, node: str, directory: Path, serving: Serving) -> None:
+    def __init__(
+        self, kube: Kube, node: str, directory: Path, serving: Serving, audit_namespaces: Collection[str] = ()
+    ) -> None:
         """``directory``: where the namespaces are pinned."""
         self.running: dict[str, Running] = {}
         self._netns = directory / "netns"
@@ -85,6 +87,7 @@ class NodePods:
         self._capture: PodCapture | None = None
         self._installed: dict[str, PodCapture] = {}
         self._serving = serving
+        self._audit_namespaces = audit_namespaces
         self._pods: dict[str, _Pod] = {}
         self._uids: dict[str, str] = {}
         self._inodes: dict[str, int] = {}
@@ -211,7 +214,7 @@ class NodePods:
     async def _take(self, pod: _Pod, identity: str, sandbox: Sandbox) -> None:
         began = time.monotonic()
         netns = self._netns / identity
-        member = Member(identity, pod.workload, str(netns))
+        member = self._member(identity, pod.workload)
         hold(sandbox, netns)
         await self._install(identity)
         if pod.uid in self._barred:  # the proxy has left it
@@ -225,6 +228,10 @@ class NodePods:
         self._watch(running)
         self.running[identity], self._uids[identity], self._inodes[identity] = running, pod.uid, sandbox.inode
         _log.info("pod %s is captured, in %.0f ms", pod.workload, 1000 * (time.monotonic() - began))
+
+    def _member(self, identity: str, workload: Workload) -> Member:
+        audit = workload.namespace in self._audit_namespaces
+        return Member(identity, workload, str(self._netns / identity), audit=audit)
 
     async def _install(self, identity: str) -> None:
         capture = self._capture
@@ -295,7 +302,7 @@ class NodePods:
         for identity, running in self.running.items():
             workload = self._pods[self._uids[identity]].workload
             if running.member.workload != workload:
-                running.member = Member(identity, workload, running.member.netns)
+                running.member = self._member(identity, workload)
                 yield True
 
 

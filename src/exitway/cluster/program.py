@@ -7,7 +7,7 @@ again. Nothing here depends on the order of events or on the replica: equal rule
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -207,8 +207,6 @@ def _expired(namespace: _Namespace, now: datetime) -> bool:
 
 def sidecar_proxy(resolver: str, mark: int, denied_status: int) -> Proxy:
     """What the listeners of all sidecars share: they log to where the cluster collects logs, and their environment says which pod it is."""
-    pod: Mapping[str, str] = {
-        "id": "%ENVIRONMENT(POD_NAMESPACE)%/%ENVIRONMENT(POD_NAME)%",
-        "name": "%ENVIRONMENT(POD_NAME)%",
-    }
-    return Proxy(resolver, mark, "/dev/stdout", denied_status, **pod)
+    name = "%ENVIRONMENT(POD_NAME)%"
+    identity = f"%ENVIRONMENT(POD_NAMESPACE)%/{name}"
+    return Proxy(resolver, mark, "/dev/stdout", denied_status, id=identity, name=name)

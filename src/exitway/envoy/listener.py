@@ -42,7 +42,7 @@ SIDECAR = Captured("pod", Workload("", ""), "", "http")
 class Proxy:
     """What all listeners of one proxy share. ``resolver`` and ``mark`` as in :func:`exitway.envoy.cluster.clusters`.
 
-    ``id`` and ``name``: what says in a log and to people which workload it is (Envoy's format strings).
+    ``id`` and ``name``: what says in a log and to people which workload it is (Envoy's format strings). ``ipv6``: whether the kernel speaks it.
     """
 
     resolver: str
@@ -51,11 +51,12 @@ class Proxy:
     denied_status: int = 404
     id: str = LISTENER_ID
     name: str = LISTENER_NAME
+    ipv6: bool = True
 
 
 def capturing_listener(captured: Captured, proxy: Proxy) -> Json:
     """The listener that looks for names in what is said. Its matcher is put to it apart (:func:`deciding`)."""
-    return _captured(f"out/{captured.id}", CAPTURE_PORT, captured) | {
+    return _captured(f"out/{captured.id}", CAPTURE_PORT, captured, proxy) | {
         "listener_filters": _inspecting([]),
         # a client that says nothing for so long is neither TLS nor HTTP: TCP rules apply, and without one it is refused
         "listener_filters_timeout": "1s",
@@ -94,7 +95,7 @@ SERVER_FIRST = (21, 22, 25, 110, 143, 587, 873, 3306, 5900)
 
 def tcp_listener(captured: Captured, proxy: Proxy) -> Json:
     """The listener that waits for nothing to be said: a server may speak first. Its matcher is put to it apart (:func:`deciding_tcp`)."""
-    return _captured(f"tcp/{captured.id}", TCP_PORT, captured) | {
+    return _captured(f"tcp/{captured.id}", TCP_PORT, captured, proxy) | {
         "listener_filters": [_listener_filter("original_dst", "OriginalDst")],
         "filter_chains": _tcp_chains(captured, proxy),
     }
@@ -130,14 +131,14 @@ def publishing_listener(name: str, address: str, port: int) -> Json:
     }
 
 
-def _captured(name: str, port: int, captured: Captured) -> Json:
+def _captured(name: str, port: int, captured: Captured, proxy: Proxy) -> Json:
     ipv4, ipv6 = (socket_address(address, port, captured.netns) for address in ("127.0.0.1", "::1"))
     identity = {"workload": captured.workload.name, "namespace": captured.workload.namespace, "id": captured.id}
     return {
         "name": name,
         "stat_prefix": "out",
         "address": ipv4,
-        "additional_addresses": [{"address": ipv6}],
+        "additional_addresses": [{"address": ipv6}] * proxy.ipv6,
         "transparent": True,
     } | ({"metadata": {"filter_metadata": {"exitway": identity}}} if captured.workload.name else {})
 

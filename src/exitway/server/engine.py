@@ -11,6 +11,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -88,7 +89,9 @@ class Engine(ABC):
         self.supervisor = Supervisor(envoy_process(settings), bootstrap(machine), self.proxy_starts, self.proxy_strayed)
         self.guard = Guard(wall, names, loopback=loopback)
         self.discovery = DiscoveryServer()
-        self._program = Program(Proxy(resolver, wall.mark, str(access_log), settings.denied_status), direct=direct)
+        ipv6 = socket.has_dualstack_ipv6()
+        proxy = Proxy(resolver, wall.mark, str(access_log), settings.denied_status, ipv6=ipv6)
+        self._program = Program(proxy, direct=direct)
         self._recorder = Recorder(access_log, settings.flow_log)
         self.revoker = Revoker(
             self._recorder.reader, lambda: self.discovery.settled(1, REVOKED_SECONDS), self._recorder.tell

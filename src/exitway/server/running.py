@@ -46,10 +46,8 @@ def listening(netns: Path) -> bool:
 
 
 def _accepts() -> bool:
-    return all(
-        {CAPTURE_PORT, TCP_PORT} <= set(_listening_ports(Path("/proc/thread-self/net") / table))
-        for table in ("tcp", "tcp6")
-    )
+    tables = [Path("/proc/thread-self/net") / table for table in ("tcp", "tcp6")]
+    return all({CAPTURE_PORT, TCP_PORT} <= set(_listening_ports(table)) for table in tables if table.exists())
 
 
 def _listening_ports(table: Path) -> Iterator[int]:
