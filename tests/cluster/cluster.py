@@ -18,6 +18,10 @@ T = TypeVar("T")
 
 REPOSITORY = Path(__file__).parents[2]
 KUBE = REPOSITORY / "tests/cluster/kube"
+CHART = REPOSITORY / "deploy/helm/exitway"
+SYSTEM = "exitway-system"
+IMAGE = "localhost/exitway:test"
+"""Of this working tree."""
 STATE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kube-lab"
 CLIENT = "localhost/exitway-client:1"
 """The image of a test's own pods: python3 with dnspython, curl, sh, coreutils, ip, nft, busybox."""
@@ -42,6 +46,20 @@ def run(*words: object, stdin: str | None = None, check: bool = True, seconds: f
 
 def kubectl(*words: object, **options: Any) -> str:
     return run("kubectl", *words, **options)
+
+
+def helm(verb: str, *more: str) -> None:
+    """Install or upgrade the chart, with the image of this working tree."""
+    repository, _, tag = IMAGE.partition(":")
+    values = [
+        f"image.repository={repository}",
+        f"image.tag={tag}",
+        "image.pullPolicy=Never",
+        "uninstall.keep=false",
+        *more,
+    ]
+    settings = [word for value in values for word in ("--set", value)]
+    run("helm", verb, "exitway", CHART, "-n", SYSTEM, "--create-namespace", *settings, "--wait", seconds=180)
 
 
 def until(seek: Callable[[], T], seconds: float = 30) -> T:

@@ -12,13 +12,22 @@ import pytest
 
 from exitway.names.cluster import PLACEMENT, Placement
 from tests.cluster import outside as world
-from tests.cluster.cluster import CLIENT, KUBE, REPOSITORY, STATE, Namespace, Pod, new_namespace, run
+from tests.cluster.cluster import (
+    CLIENT,
+    IMAGE,
+    KUBE,
+    REPOSITORY,
+    STATE,
+    SYSTEM,
+    Namespace,
+    Pod,
+    helm,
+    new_namespace,
+    run,
+)
 from tests.cluster.outside import Outside, Seen
 
-IMAGE = "localhost/exitway:test"
 JAVA = "localhost/exitway-java:1"
-CHART = REPOSITORY / "deploy/helm/exitway"
-SYSTEM = "exitway-system"
 SLOW = 1800
 """Seconds for what is built when the caches are cold."""
 
@@ -93,11 +102,9 @@ def _build(name: str, *debs: str, more: list[str] | None = None) -> str:
 @pytest.fixture(scope="session")
 def installed(image: str) -> Iterator[str]:
     """Exitway by its chart, in the namespace that is returned."""
-    values = [f"image.repository={IMAGE.partition(':')[0]}", "image.tag=test", "image.pullPolicy=Never"]
-    settings = [word for value in values for word in ("--set", value)]
     with _measured("chart"):
         run("helm", "uninstall", "exitway", "-n", SYSTEM, "--ignore-not-found", "--wait")
-        run("helm", "install", "exitway", CHART, "-n", SYSTEM, "--create-namespace", *settings, "--wait", seconds=180)
+        helm("install")
     yield SYSTEM
     run("helm", "uninstall", "exitway", "-n", SYSTEM, "--wait", seconds=180)
 

@@ -31,11 +31,12 @@ def namespace(cluster: None) -> Iterator[str]:
 
 @pytest.fixture
 def unguarded(cluster: None) -> Iterator[None]:
-    """Without the webhook that refuses bad rules."""
-    guards = json.loads(kubectl("get", "validatingwebhookconfigurations", "-o", "json"))["items"]
+    """Without the webhooks that refuse bad rules."""
+    kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations"
+    guards = json.loads(kubectl("get", kinds, "-o", "json"))["items"]
     guards = [guard for guard in guards if "exitway" in guard["metadata"]["name"]]
     for guard in guards:
-        kubectl("delete", "validatingwebhookconfiguration", guard["metadata"]["name"])
+        kubectl("delete", guard["kind"], guard["metadata"]["name"])
         guard["metadata"] = {name: guard["metadata"].get(name) for name in ("name", "labels", "annotations")}
     yield
     for guard in guards:

@@ -33,3 +33,10 @@ runAsNonRoot: true
 capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
+
+{{- /* On what captured pods need to go on: it stays when the rest goes. */}}
+{{- define "exitway.kept" -}}
+{{- if .Values.uninstall.keep }}
+annotations: {helm.sh/resource-policy: keep}
+{{- end }}
+{{- end }}
