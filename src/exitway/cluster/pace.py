@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 
-_LONGEST_PAUSE = 30.0
+_LONGEST_PAUSE = 3.0
 
 
 class Pace:

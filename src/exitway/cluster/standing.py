@@ -48,7 +48,7 @@ class View:
         """Both conditions. ``status``: as it is; ``now``: RFC 3339, for what changes."""
         before = {condition["type"]: condition for condition in status.get("conditions") or ()}
         known = before.get("Programmed", {})
-        was = known.get("observedGeneration") == self.generation and known.get("status") == "True"
+        was = known.get("observedGeneration") == self.generation and known.get("reason") == "Acknowledged"
         said = {"Accepted": self._accepted(), "Programmed": self._programmed(was=was)}
         return [_condition(kind, said[kind], self.generation, before.get(kind, {}), now) for kind in said]
 

@@ -27,7 +27,7 @@ Name = tuple[str, str]
 PAGE = 500
 WATCH_SECONDS = (240, 300)
 """A watch is asked to end within this, so that watchers spread over the servers that there are now."""
-BACKOFF_SECONDS = (0.1, 8.0)
+BACKOFF_SECONDS = (0.1, 5.0)
 """The least and the most to wait, before chance takes off up to half of it."""
 
 _log = logging.getLogger("exitway")
