@@ -42,6 +42,12 @@ def test_what_is_allowed_by_name_is_let_in_with_a_warning(namespace: Namespace) 
     assert f"Warning: Exitway cannot hold this pod to its rules: {UNSAFE} allows capabilities" in said
 
 
+def test_what_a_pod_says_of_all_its_containers_does_not_bind_ours(namespace: Namespace) -> None:
+    security = {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000}
+    pod = namespace.pod("ordinary", securityContext=security, automountServiceAccountToken=False)
+    assert pod.curl("http://example.com/")[0] == 404
+
+
 def test_a_pod_opts_out_where_it_may(namespace: Namespace, placement: Placement) -> None:
     out = {"annotations": {PLACEMENT: "none"}}
     assert "EXW1111" in refused(namespace, pod_spec(), **out)
