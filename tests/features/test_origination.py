@@ -87,7 +87,7 @@ def test_a_proxy_has_authorities_as_long_as_a_rule_names_them(server, lab, tmp_p
     ("content", "why"),
     [
         (None, "No such file or directory"),
-        ("directory", "Is a directory"),
+        ("directory", "it is not a file"),
         ("pipe", "it is not a file"),
         (b"", "there is no certificate in it"),
         (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "there is no certificate in it"),

@@ -59,7 +59,7 @@ class Agent(Engine):
         self._viewed: dict[str, Policy] = {}
         _forget(settings)
         names = Names(settings.runtime_dir, cluster.upstream_dns or servers, pod_sockets)
-        super().__init__(settings, self._store, names, loopback=False, direct=False)
+        super().__init__(settings, self._store, names, alone=False)
         keeper = Process.of(os.getppid())
         assert keeper is not None  # it would have taken us with it
         self._ranges = ClusterRanges(kube, cluster.cluster_ranges, changed=self._recapture)
@@ -119,13 +119,15 @@ class Agent(Engine):
 
     def told(self, policies: Mapping[str, Policy]) -> None:
         """What a name means to a pod depends on its rules."""
-        interest: dict[int, frozenset[Host]] = {}
+        interest: dict[tuple[int, tuple[str, ...]], frozenset[Host]] = {}
         for identity, policy in policies.items():
             running = self.workloads.running.get(identity)
             if running is not None and self._viewed.get(identity) is not policy:
-                if id(policy) not in interest:
-                    interest[id(policy)] = of_interest(policy.hosts, self._dns)
-                self.names.view(identity, running.member.workload.namespace, (), interest[id(policy)])
+                search = self.workloads.search(identity)
+                asked = id(policy), search  # pods with one policy ask for the same
+                if asked not in interest:
+                    interest[asked] = of_interest(policy.hosts, self._dns, search)
+                self.names.view(identity, running.member.workload.namespace, search, interest[asked])
         self._viewed = dict(policies)
 
     def _joined(self) -> PodCapture:

@@ -63,10 +63,11 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class _Pod:
-    """A pod of this node that is to be captured. ``since``: when we first heard of it (``time.monotonic``)."""
+    """A pod of this node that is to be captured. ``search``: its own search domains; ``since``: when we first heard of it (``time.monotonic``)."""
 
     uid: str
     workload: Workload
+    search: tuple[str, ...]
     since: float
 
 
@@ -121,6 +122,8 @@ class NodePods:
                 pass
             self._news.clear()
             if await self._look():
+                for identity in list(self.running)[:1]:  # the proxy comes last: the gate looks for it
+                    await self._serving.names.ready(identity)
                 await self._serving.changed()
             await asyncio.to_thread(self._wall_up)
 
@@ -156,10 +159,18 @@ class NodePods:
         """One sentence for each pod that the proxy does not serve."""
         return [f"a pod reaches nothing: {error}" for error in self._errors.values()]
 
+    def search(self, identity: str) -> tuple[str, ...]:
+        """The search domains of a pod's own."""
+        pod = self._pods.get(self._uids.get(identity, ""))
+        return pod.search if pod else ()
+
     def _heard(self, _: Iterable[Name]) -> None:
         pods = {pod["metadata"]["uid"]: pod for pod in self.reflector.objects.values() if _is_ours(pod)}
         now = time.monotonic()
-        self._pods = {uid: _Pod(uid, _workload(pod), self._since(uid, now)) for uid, pod in pods.items()}
+        self._pods = {
+            uid: _Pod(uid, _workload(pod), tuple(pod["spec"]["search"]), self._since(uid, now))
+            for uid, pod in pods.items()
+        }
         self._processes.forget()
         self._news.set()
 
@@ -325,7 +336,10 @@ def _kept(pod: dict[str, Any]) -> dict[str, Any]:
     metadata = {key: pod["metadata"].get(key) for key in ("name", "namespace", "uid", "resourceVersion", "labels")}
     return {
         "metadata": metadata | {"labels": metadata["labels"] or {}},
-        "spec": {"hostNetwork": pod["spec"].get("hostNetwork", False)},
+        "spec": {
+            "hostNetwork": pod["spec"].get("hostNetwork", False),
+            "search": [one.lower().strip(".") for one in pod["spec"].get("dnsConfig", {}).get("searches") or ()],
+        },
         "status": {"phase": pod.get("status", {}).get("phase", "")},
     }
 

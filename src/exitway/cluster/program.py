@@ -19,6 +19,7 @@ from exitway.envoy.listener import SIDECAR, Proxy, deciding_sidecar, sidecar_lis
 from exitway.envoy.route import Denial, route_configuration
 from exitway.envoy.snapshot import Resource, Snapshot
 from exitway.names.address import Pinned
+from exitway.names.cluster import AUTHORITIES
 from exitway.names.workload import SYSTEM_NAMESPACE
 from exitway.policy.compile import compile_policy, concerns
 from exitway.policy.policy import Policy
@@ -131,7 +132,7 @@ class Program:
         return {node for group in known.pods.groups.values() for node in group.nodes} if known else set()
 
     def _in(self, name: str) -> _Namespace:
-        return self._namespaces.setdefault(name, _Namespace(Pods(name), Verifiers(self._proxy)))
+        return self._namespaces.setdefault(name, _Namespace(Pods(name), Verifiers(self._proxy, AUTHORITIES)))
 
     def _pinned(self, policy: Policy) -> Pinned:
         """The addresses of the names that the policy speaks of for TCP. They may be moved by rules of other namespaces."""

@@ -25,6 +25,9 @@ class Placement(StrEnum):
 AUDIENCE = "exitway"
 """Of the service account tokens by which proxies and agents prove which pod they are."""
 
+AUTHORITIES = "/etc/exitway/authorities"
+"""The directory, in Exitway's own pods, that the files of certificate authorities are in which rules name. No other path is opened for a rule."""
+
 XDS_PORT = 15012
 WEBHOOK_PORT = 9443
 HEALTH_PORT = 8081

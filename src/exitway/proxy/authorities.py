@@ -61,18 +61,22 @@ def _content(path: str) -> bytes:
 
 
 class AuthorityFiles:
-    """The files that rules name, as they are now. One that has become unreadable keeps the certificates it had."""
+    """The files that rules name, as they are now. One that has become unreadable keeps the certificates it had.
 
-    def __init__(self) -> None:
+    ``below``: the directory that they must be in, where who writes rules may not have us open any path; empty: wherever they are.
+    """
+
+    def __init__(self, below: str = "") -> None:
+        self._below = below
         self._known: dict[str, tuple[object, Authorities | None]] = {}
 
     def of(self, path: str) -> Authorities | None:
         """The certificates of a file; None: there have been none since we began, and nothing is trusted."""
-        stamp = _stamp(path)
+        stamp = self._stamp(path)
         before, authorities = self._known.get(path, (None, None))
         if stamp != before:
             try:
-                authorities = read_authorities(path)
+                authorities = read_authorities(path) if stamp != _ELSEWHERE else None
             except ValueError as error:
                 _log.warning("certificate authorities %s cannot be read: %s", path, error)
             self._known[path] = stamp, authorities
@@ -80,11 +84,23 @@ class AuthorityFiles:
 
     def changed(self) -> bool:
         """Whether a file has been written, made or removed since it was asked for."""
-        return any(_stamp(path) != before for path, (before, _) in self._known.items())
+        return any(self._stamp(path) != before for path, (before, _) in self._known.items())
 
     def keep(self, paths: Container[str]) -> None:
         """Forget all other files."""
         self._known = {path: known for path, known in self._known.items() if path in paths}
+
+    def _stamp(self, path: str) -> object:
+        """What differs when the file is another one."""
+        return _ELSEWHERE if self._below and not _within(self._below, path) else _stamp(path)
+
+
+_ELSEWHERE = "elsewhere"
+
+
+def _within(directory: str, path: str) -> bool:
+    """Whether it is in there, by its name and by where links lead."""
+    return all(one.startswith(f"{directory}/") for one in (os.path.normpath(path), os.path.realpath(path)))
 
 
 def _stamp(path: str) -> object:

@@ -24,6 +24,7 @@ from exitway.capture.wall import Wall
 from exitway.envoy.bootstrap import Machine, bootstrap
 from exitway.envoy.listener import Proxy
 from exitway.names.address import Pinned
+from exitway.names.cluster import AUTHORITIES
 from exitway.policy.direct import Direct
 from exitway.policy.policy import Policy
 from exitway.proxy.binary import find_envoy
@@ -70,8 +71,11 @@ class Engine(ABC):
 
     workloads: Workloads
 
-    def __init__(self, settings: Settings, rules: Rules, names: Names, *, loopback: bool, direct: bool = True) -> None:
-        """``direct``: whether anything may go past the proxy; if not, what rules call direct goes through it."""
+    def __init__(self, settings: Settings, rules: Rules, names: Names, *, alone: bool, loopback: bool = False) -> None:
+        """``alone``: whether all rules are those of the machine's owner.
+
+        If not, nothing goes past the proxy (what rules call direct goes through it), and files of authorities are in one directory.
+        """
         self.settings = settings
         self.rules = rules
         self.names = names
@@ -91,7 +95,7 @@ class Engine(ABC):
         self.discovery = DiscoveryServer()
         ipv6 = socket.has_dualstack_ipv6()
         proxy = Proxy(resolver, wall.mark, str(access_log), settings.denied_status, ipv6=ipv6)
-        self._program = Program(proxy, direct=direct)
+        self._program = Program(proxy, direct=alone, authorities="" if alone else AUTHORITIES)
         self._recorder = Recorder(access_log, settings.flow_log)
         self.revoker = Revoker(
             self._recorder.reader, lambda: self.discovery.settled(1, REVOKED_SECONDS), self._recorder.tell

@@ -85,13 +85,13 @@ class _Compiled:
 class Program:
     """Builds snapshots, and remembers the last one's parts. ``policies``: what is to be in force, by workload id.
 
-    ``direct``: whether anything may go past the proxy.
+    ``direct``: whether anything may go past the proxy. ``authorities``: the directory that files of authorities must be in; empty: any.
     """
 
-    def __init__(self, proxy: Proxy, *, direct: bool = True) -> None:
+    def __init__(self, proxy: Proxy, *, direct: bool = True, authorities: str = "") -> None:
         self._proxy = proxy
         self._direct = direct
-        self._verifiers = Verifiers(proxy)
+        self._verifiers = Verifiers(proxy, authorities)
         self._compiled: dict[str, _Compiled] = {}
         self._built: dict[str, Member] = {}
         self._constant: dict[str, list[Resource]] = {}

@@ -55,7 +55,7 @@ class Server(Engine):
         upstream = settings.resolvers or system_resolvers()
         self.store = Store(settings.store)
         names = Names(settings.runtime_dir, from_home(upstream) if home else upstream)
-        super().__init__(settings, self.store, names, loopback=home is None)
+        super().__init__(settings, self.store, names, alone=True, loopback=home is None)
         self.workloads = Workloads(
             settings.runtime_dir,
             names,

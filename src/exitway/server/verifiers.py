@@ -17,11 +17,11 @@ Used = Mapping[str, Authorities | None]
 
 
 class Verifiers:
-    """What a snapshot needs of them."""
+    """What a snapshot needs of them. ``below``: the directory that the files must be in; empty: wherever they are."""
 
-    def __init__(self, proxy: Proxy) -> None:
+    def __init__(self, proxy: Proxy, below: str = "") -> None:
         self._proxy = proxy
-        self._files = AuthorityFiles()
+        self._files = AuthorityFiles(below)
         self._clusters: dict[str, Resource] = {}
 
     def cluster_for(self, used: dict[str, Authorities | None]) -> ClusterFor:
