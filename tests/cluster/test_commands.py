@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+import time
 import uuid
 
 import pytest
@@ -55,19 +56,20 @@ def namespace(cluster):
 
 @pytest.fixture
 def control(namespace):
-    """A replica of the control plane, which has one proxy."""
-    loop, ready, over = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+    """The proxies of a replica of the control plane: there is one."""
+    loop, ready, over, found = asyncio.new_event_loop(), threading.Event(), asyncio.Event(), []
 
     async def main():
         async with replica(namespace, "replica") as its:
             its.set(1, 1)
+            found.append(its)
             ready.set()
             await over.wait()
 
     thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
     thread.start()
     assert ready.wait(20)
-    yield
+    yield found[0]
     loop.call_soon_threadsafe(over.set)
     thread.join(20)
     loop.close()
@@ -97,6 +99,23 @@ def _masked(text):
     text = re.sub(r"([Rr]evision:?) +\d+", r"\1 N", text)
     text = re.sub(r"\d+s( +\(since .*\))?$", "T", text, flags=re.MULTILINE)
     return re.sub(r"(Status:) .*", r"\1 accepted", text)
+
+
+def test_a_deletion_waits_for_the_proxies_and_leaves_nothing_behind(run, namespace, control):  # noqa: F811
+    cluster = f"--kubeconfig {STATE}/kubeconfig"
+    listed = ["get", "egressrules.config.istio.io", "-n", namespace, "-o", "name"]
+    assert run(f"{cluster} create -n {namespace} -f -", HTTPBIN).exit_code == 0
+    control.set(2, 1)
+    late = run(f"{cluster} delete -n {namespace} egressrule httpbin-egress-rule")
+    assert (late.exit_code, late.stdout) == (1, "Deleted config: egressrule httpbin-egress-rule\n")
+    assert "1 of 2 proxies has it in force no more" in late.stderr
+    assert kubectl(*listed) == ""
+    control.set(2, 2)
+    assert run(f"{cluster} create -n {namespace} -f -", HTTPBIN).exit_code == 0
+    began = time.monotonic()
+    assert run(f"{cluster} delete -n {namespace} -f -", HTTPBIN).exit_code == 0
+    assert time.monotonic() - began < 5
+    assert kubectl(*listed) == ""
 
 
 def test_who_cannot_wait_long_is_told_that_nobody_takes_note(run, namespace):  # noqa: F811

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from exitway.api import status as api
 from exitway.api.plan import Verb
 from exitway.cli.client import PATIENCE_SECONDS, Refusal, Unreachable
-from exitway.cluster.changes import make
+from exitway.cluster.changes import Done, let_go, make
 from exitway.cluster.report import report
 from exitway.cluster.waiting import unacknowledged
 from exitway.kube.client import Kube
@@ -60,15 +60,21 @@ class ClusterClient:
 
     def change(self, body: Mapping[str, Any]) -> Any:
         """Make changes, as far as a cluster allows all or none: request and answer as in :mod:`exitway.api.changes`. Raises as :meth:`request`."""
-        done = self._run(make(self._kube, Verb(body["verb"]), body["objects"], dry_run=body["dryRun"]))
-        wait = body["wait"] and not body["dryRun"]
-        silent = self._run(unacknowledged(self._kube, done)) if wait else []
+        done, silent = self._run(self._change(body))
         results = [
             {"key": str(one.key), "type": one.key.type, "namespace": one.key.namespace, "name": one.key.name}
             | {"outcome": one.outcome, "resourceVersion": one.version}
             for one in done
         ]
         return {"results": results, "unacknowledged": silent}
+
+    async def _change(self, body: Mapping[str, Any]) -> tuple[list[Done], list[str]]:
+        wait, dry_run = body["wait"] and not body["dryRun"], body["dryRun"]
+        done = await make(self._kube, Verb(body["verb"]), body["objects"], dry_run=dry_run, linger=wait)
+        try:
+            return done, await unacknowledged(self._kube, done) if wait else []
+        finally:
+            await let_go(self._kube, done)
 
     def report(self) -> Any:
         """How Exitway stands in the cluster (:mod:`exitway.cluster.report`). Raises as :meth:`request`."""

@@ -3,11 +3,15 @@
 1. Everything that is there and matters is read, and the objects are judged as on one machine, all at once.
 2. Each change is tried on the API server without being made (``dryRun=All``), so webhooks and permissions have their say.
 3. They are made one by one. What fails now, fails because something has changed meanwhile; it is said what had been done before.
+
+An object that is gone has no status that could say who has acknowledged that. So a deletion that is waited for leaves the object a finalizer: it
+allows nothing any more, but is there until :func:`let_go` takes that away.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +20,7 @@ from urllib.parse import quote
 from exitway.api.plan import Verb, plan
 from exitway.api.status import Cause, Refusal
 from exitway.cluster.refusals import problems_of, unknown_kind
-from exitway.kube.client import Kube
+from exitway.kube.client import MERGE_PATCH, Kube
 from exitway.kube.error import KubeError
 from exitway.names.key import Key
 from exitway.names.workload import SYSTEM_NAMESPACE
@@ -30,6 +34,7 @@ from exitway.store.kubernetes import read_object
 from exitway.store.stamp import same
 
 JSON_PATCH = "application/json-patch+json"
+FINALIZER = "exitway.dev/acknowledged"
 _AT_ONCE = 8
 _SHOWN = 5
 
@@ -48,8 +53,8 @@ class Done:
         return str(self.wire["metadata"].get("resourceVersion", ""))
 
 
-async def make(kube: Kube, verb: Verb, wires: Sequence[Json], *, dry_run: bool) -> list[Done]:
-    """Make the changes that the objects ask for.
+async def make(kube: Kube, verb: Verb, wires: Sequence[Json], *, dry_run: bool, linger: bool) -> list[Done]:
+    """Make the changes that the objects ask for. ``linger``: what is deleted stays until :func:`let_go`.
 
     Raises:
         Refusal: with the problems of all objects.
@@ -60,13 +65,19 @@ async def make(kube: Kube, verb: Verb, wires: Sequence[Json], *, dry_run: bool) 
     tried = await _try(kube, registry, changes)
     if dry_run:
         return tried
-    done = list[Done]()
-    for index, change in enumerate(changes):
-        try:
-            done.append(await _make(kube, registry, change, dry_run=False))
-        except KubeError as error:
-            causes = [Cause(problem, index) for problem in problems_of(error, change.key)]
-            raise _refused([*causes, *_so_far(done, len(changes), index)]) from error
+    done, held = list[Done](), list[Done]()
+    try:
+        for index, change in enumerate(changes):
+            try:
+                if linger and isinstance(change, Delete):
+                    held.append(await _hold(kube, registry, change))
+                done.append(await _make(kube, registry, Delete(change.key) if held else change, dry_run=False))
+            except KubeError as error:
+                causes = [Cause(problem, index) for problem in problems_of(error, change.key)]
+                raise _refused([*causes, *_so_far(done, len(changes), index)]) from error
+    except BaseException:
+        await let_go(kube, held)
+        raise
     return done
 
 
@@ -96,16 +107,39 @@ async def _make(kube: Kube, registry: Registry, change: Change, *, dry_run: bool
         assert before is not None
         condition = {"uid": before.metadata["uid"], **({"resourceVersion": change.expected} if change.expected else {})}
         # Where there is a body, the API server reads nothing of these in the query: a dry run that is only said there deletes.
-        await kube.request(
+        answer = await kube.request(
             "DELETE", path_of(key), {"preconditions": condition, **({"dryRun": ["All"]} if dry_run else {})}
         )
-        return Done(key, "deleted", before.wire)
+        return Done(key, "deleted", answer if answer.get("kind") == before.kind else before.wire)
     if before is None:
         return Done(key, "created", await kube.request("POST", collection_of(key), change.resource.wire, query))
     if same(change.resource, before):
         return Done(key, "unchanged", before.wire)
     patch = _patch(change.resource, change.expected)
     return Done(key, "configured", await kube.request("PATCH", path_of(key), patch, query, JSON_PATCH))
+
+
+async def _hold(kube: Kube, registry: Registry, change: Delete) -> Done:
+    before = registry.get(change.key)
+    assert before is not None
+    present = before.metadata.get("finalizers") or []
+    if FINALIZER in present or "deletionTimestamp" in before.metadata:
+        return Done(change.key, "deleted", before.wire)
+    expected = {"resourceVersion": change.expected} if change.expected else {}
+    body = {"metadata": {"uid": before.metadata["uid"], "finalizers": [*present, FINALIZER], **expected}}
+    answer = await kube.request("PATCH", path_of(change.key), body, {"fieldManager": "exitway"}, MERGE_PATCH)
+    return Done(change.key, "deleted", answer)
+
+
+async def let_go(kube: Kube, done: Iterable[Done]) -> None:
+    """Let the objects go that were deleted and linger."""
+    for one in done:
+        present = one.wire["metadata"].get("finalizers") or []
+        if one.outcome == "deleted" and FINALIZER in present:
+            at = f"/metadata/finalizers/{present.index(FINALIZER)}"
+            patch = [{"op": "test", "path": at, "value": FINALIZER}, {"op": "remove", "path": at}]
+            with contextlib.suppress(KubeError):  # somebody else has let it go
+                await kube.request("PATCH", path_of(one.key), patch, None, JSON_PATCH)
 
 
 def _patch(resource: Resource, expected: str) -> list[Json]:

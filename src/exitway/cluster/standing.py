@@ -43,6 +43,8 @@ class View:
     problems: Collection[Problem]
     entries: Collection[Mapping[str, Any]]
     ready: Collection[str]
+    withdrawn: bool = False
+    """The rule was deleted and is still there: what is acknowledged is that it is not in force any more."""
 
     def conditions(self, status: Mapping[str, Any], now: str) -> list[Json]:
         """Both conditions. ``status``: as it is; ``now``: RFC 3339, for what changes."""
@@ -63,7 +65,8 @@ class View:
         current = [entry for entry in self.entries if entry.get("observedGeneration") == self.generation]
         proxies, acknowledged = (sum(entry.get(name, 0) for entry in current) for name in ("proxies", "acknowledged"))
         errors = [error for entry in current for error in entry.get("errors", ())]
-        counted = f"{acknowledged} of {proxies} proxies {'has' if acknowledged == 1 else 'have'} it in force"
+        have = "has" if acknowledged == 1 else "have"
+        counted = f"{acknowledged} of {proxies} proxies {have} it in force{' no more' * self.withdrawn}"
         if errors:
             return "False", "Refused", f"{counted}; {'; '.join(errors)}"
         absent = set(self.ready) - {entry["name"] for entry in current}

@@ -125,7 +125,8 @@ class StatusWriter:
             if not complete and time.monotonic() - self._waiting[key][1] < UNSETTLED_SECONDS:
                 return False
         entries[name] = entry
-        view = View(standing.generation, standing.problems, list(entries.values()), self._replicas.ready())
+        ready = self._replicas.ready()
+        view = View(standing.generation, standing.problems, list(entries.values()), ready, standing.withdrawn)
         said = view.conditions(status, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")), _columns(standing)
         told = settled(status.get("conditions") or ()) == settled(said[0]) and said[1].items() <= status.items()
         if own == entry and (told or not (leisurely or self._replicas.first)):

@@ -20,7 +20,7 @@ async def unacknowledged(kube: Kube, changes: Iterable[Done]) -> list[str]:
     waiting = {
         (collection_of(one.key), one.key.namespace, one.key.name): one
         for one in changes
-        if one.outcome in ("created", "configured")
+        if one.outcome in ("created", "configured") or "deletionTimestamp" in one.wire["metadata"]
     }
     if not waiting:
         return []

@@ -39,13 +39,17 @@ _METADATA = (
     "generation",
     "creationTimestamp",
     "deletionTimestamp",
+    "finalizers",
 )
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An object as it is in the API. ``since``: the store's revision at which it became what it is now. ``problems``: why it cannot be read."""
+    """An object as it is in the API. ``since``: the store's revision at which it became what it is now. ``problems``: why it cannot be read.
+
+    ``resource``: what it says, or what stands for it, be it in force or not.
+    """
 
     key: Key
     wire: Json
@@ -62,6 +66,12 @@ class Standing:
     def generation(self) -> int:
         """How often its spec has changed."""
         return int(self.wire["metadata"]["generation"])
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether it is as if gone: it only allows, and was deleted, whatever somebody's finalizer still waits for. A DENY stays until it is gone."""
+        allows = self.resource is None or all(one.action is Action.ALLOW for one in self.resource.intents)
+        return allows and "deletionTimestamp" in self.wire["metadata"]
 
 
 class KubernetesStore:
@@ -179,11 +189,12 @@ class KubernetesStore:
         known = self._known.get(key)
         if item and known and _identity(item) == _identity(known.wire):
             return None
-        resource, problems = _read(item) if item else (None, ())
-        if item:
-            standing[key] = Standing(key, item, 0, resource, problems)
-        if resource is None:
-            return Event(EventType.DELETED, 0, before, before) if before else None
+        now = Standing(key, item, 0, *read_object(item)) if item else None
+        if now:
+            standing[key] = now
+        resource = now.resource if now else None
+        if now is None or resource is None or now.withdrawn:
+            return Event(EventType.DELETED, 0, resource or before, before) if before else None
         return Event(EventType.MODIFIED if before else EventType.ADDED, 0, resource, before)
 
     def _remember(self, keys: Iterable[Key]) -> None:
@@ -226,15 +237,8 @@ def _identity(item: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def read_object(item: Json) -> tuple[Resource | None, tuple[Problem, ...]]:
     """An object of the API as a resource; else what stands for it, and why it cannot be read."""
-    return _read(_kept(item))
-
-
-def _read(item: Json) -> tuple[Resource | None, tuple[Problem, ...]]:
-    wire = {name: value for name, value in item.items() if name != "status"}
+    wire = {name: value for name, value in _kept(item).items() if name != "status"}
     try:
-        resource = read(wire)
+        return read(wire), ()
     except Problems as problems:
         return stand_in(wire), tuple(problems.problems)
-    if "deletionTimestamp" in wire["metadata"] and all(one.action is Action.ALLOW for one in resource.intents):
-        return None, ()  # deleted is deleted, whatever somebody's finalizer still waits for
-    return resource, ()
