@@ -49,6 +49,7 @@ def ruleset(owner: str, outlets: Iterable[Outlet], cluster: Iterable[Network]) -
         "chain forward {",
         "type filter hook forward priority filter - 5; policy accept;",
         "ct direction reply accept",
+        "ct state untracked accept",  # whoever has the kernel not track a connection answers for it
         *refused,
         "}",
         "}",

@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 from exitway.api.listen import serve, unix_socket
 from exitway.capture.pod import PodCapture
 from exitway.cluster.node_pods import LOOK_SECONDS, NodePods, Serving
+from exitway.cluster.node_wall import NodeWall
 from exitway.cluster.ranges import ClusterRanges
 from exitway.cluster.settings import ClusterSettings
 from exitway.dns.cluster import of_interest, read_resolv_conf
@@ -63,8 +64,11 @@ class Agent(Engine):
         keeper = Process.of(os.getppid())
         assert keeper is not None  # it would have taken us with it
         self._ranges = ClusterRanges(kube, cluster.cluster_ranges, changed=self._recapture)
-        serving = Serving(names, keeper, self.carry_out, self._settled, self.seen, self.steerer.renewed)
-        self.workloads = NodePods(kube, cluster.node_name, settings.runtime_dir, serving, settings.audit_namespaces)
+        serving = Serving(
+            names, keeper, self.carry_out, self._settled, self.seen, self.steerer.renewed, settings.audit_namespaces
+        )
+        wall = NodeWall(str(settings.runtime_dir)) if cluster.node_wall else None
+        self.workloads = NodePods(kube, cluster.node_name, settings.runtime_dir, serving, wall)
         service = f"{cluster.release}.{cluster.pod_namespace}.svc"
         self._reporter = Reporter(
             f"{service}.{cluster.cluster_domain}:{XDS_PORT}",
@@ -134,8 +138,10 @@ class Agent(Engine):
         """Tell everybody what the cluster is now; how its pods are captured."""
         ranges = self._ranges.networks
         self.guard.closed = ranges
+        self.publish_anew()
         self.names.join(replace(self._dns, ranges=ranges))
-        return PodCapture(ranges, ("127.0.0.1", "::1"), NODE_RESOLVER_PORT, recorded=True)
+        loopback = ("127.0.0.1", "::1")
+        return PodCapture(ranges, loopback, NODE_RESOLVER_PORT, self._ranges.dns_ports, recorded=True)
 
     def _recapture(self) -> None:
         self.workloads.recapture(self._joined())

@@ -50,7 +50,7 @@ class Serving:
     """What serves pods. ``keeper``: the process that outlives us; names are served while it lives.
 
     ``changed``: tell the proxy; ``settled``: wait until it has done so; ``seen`` hears what the kernel says of packets; ``renewed``: the ruleset
-    of a workload is a new one, with empty sets.
+    of a workload is a new one, with empty sets. ``audit_namespaces``: whose pods are under audit.
     """
 
     names: Names
@@ -59,6 +59,7 @@ class Serving:
     settled: Callable[[], Awaitable[object]]
     seen: Callable[[Member, Refused | Opened], None]
     renewed: Callable[[str], None]
+    audit_namespaces: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +75,18 @@ class _Pod:
 class NodePods:
     """``running``: the captured ones, by an id that tells their network namespaces apart, too."""
 
-    def __init__(
-        self, kube: Kube, node: str, directory: Path, serving: Serving, audit_namespaces: Collection[str] = ()
-    ) -> None:
+    def __init__(self, kube: Kube, node: str, directory: Path, serving: Serving, wall: NodeWall | None) -> None:
         """``directory``: where the namespaces are pinned."""
         self.running: dict[str, Running] = {}
         self._netns = directory / "netns"
         self._netns.mkdir(mode=0o700, exist_ok=True)
         self._owner = str(directory)
-        self._wall = NodeWall(self._owner)
+        self._wall = wall
         self._outlets: dict[str, tuple[Outlet, ...]] = {}
         self._barred: dict[str, float] = {}
         self._capture: PodCapture | None = None
         self._installed: dict[str, PodCapture] = {}
         self._serving = serving
-        self._audit_namespaces = audit_namespaces
         self._pods: dict[str, _Pod] = {}
         self._uids: dict[str, str] = {}
         self._inodes: dict[str, int] = {}
@@ -152,7 +150,8 @@ class NodePods:
         """Serve no more. The pods stay captured, and reach nothing; but their addresses may soon be other pods'."""
         for running in self.running.values():
             running.close()
-        self._wall.close()
+        if self._wall:
+            self._wall.close()
 
     @property
     def problems(self) -> list[str]:
@@ -241,7 +240,7 @@ class NodePods:
         _log.info("pod %s is captured, in %.0f ms", pod.workload, 1000 * (time.monotonic() - began))
 
     def _member(self, identity: str, workload: Workload) -> Member:
-        audit = workload.namespace in self._audit_namespaces
+        audit = workload.namespace in self._serving.audit_namespaces
         return Member(identity, workload, str(self._netns / identity), audit=audit)
 
     async def _install(self, identity: str) -> None:
@@ -297,6 +296,8 @@ class NodePods:
 
     def _wall_up(self) -> None:
         """What has ended has no addresses any more: they may be another pod's."""
+        if self._wall is None:
+            return
         assert self._capture is not None
         alive = [one for one, running in list(self.running.items()) if running.process.alive]
         outlets = [outlet for one in alive for outlet in self._outlets.get(one, ())]

@@ -39,6 +39,8 @@ class ClusterSettings:
     """``resources`` of the injected proxy, as JSON."""
     native_sidecars: bool = True
     """Whether the cluster starts init containers that restart always (Kubernetes 1.29)."""
+    node_wall: bool = True
+    """Whether agents wall their pods in a second time, on the node."""
     cluster_ranges: tuple[IPv4Network | IPv6Network, ...] = ()
     """Pods, services and nodes, by commas; empty: found."""
     cluster_dns: tuple[str, ...] = ()
@@ -85,6 +87,7 @@ class ClusterSettings:
             read.text("pod_name", required=True),
             read.text("pod_namespace", required=True),
             native_sidecars=read.text("native_sidecars") != "false",
+            node_wall=read.text("node_wall") != "false",
             **{name: value for name, value in given.items() if value},
         )
         if read.problems:

@@ -131,6 +131,10 @@ class Engine(ABC):
     def told(self, policies: Mapping[str, Policy]) -> None:  # noqa: B027 - most have nothing to add
         """These are the policies, by workload id, of which the proxy is told next."""
 
+    def publish_anew(self) -> None:
+        """The next publication is not what it was: something beside rules and workloads has changed."""
+        self._published = None
+
     async def publish(self) -> None:
         """Make what the rules and workloads say now the proxy's target. Costs next to nothing when that is what it is already."""
         async with self._publishing:

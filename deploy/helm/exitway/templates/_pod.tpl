@@ -10,6 +10,7 @@
 - {name: EXITWAY_IMAGE_PULL_POLICY, value: {{ .Values.image.pullPolicy | quote }}}
 - {name: EXITWAY_SIDECAR_RESOURCES, value: {{ .Values.sidecar.resources | toJson | quote }}}
 - {name: EXITWAY_NATIVE_SIDECARS, value: {{ include "exitway.nativeSidecars" . | quote }}}
+- {name: EXITWAY_NODE_WALL, value: {{ .Values.node.wall | quote }}}
 - {name: EXITWAY_CLUSTER_RANGES, value: {{ join "," .Values.cluster.ranges | quote }}}
 - {name: EXITWAY_CLUSTER_DNS, value: {{ join "," .Values.cluster.dns | quote }}}
 - {name: EXITWAY_UPSTREAM_DNS, value: {{ join "," .Values.cluster.upstreamDns | quote }}}
