@@ -22,8 +22,21 @@ def namespace(cluster: None) -> Iterator[str]:
         yield made.name
 
 
+@pytest.fixture
+def unguarded(cluster: None) -> Iterator[None]:
+    """Without the webhooks that refuse such rules."""
+    sorts = "validatingwebhookconfigurations", "mutatingwebhookconfigurations"
+    found = json.loads(kubectl("get", ",".join(sorts), "-o", "json"))["items"]
+    guards = [guard for guard in found if guard["metadata"]["name"] == "exitway"]
+    for guard in guards:
+        kubectl("delete", guard["kind"], "exitway")
+        guard["metadata"] = {name: guard["metadata"].get(name) for name in ("name", "labels", "annotations")}
+    yield
+    for guard in guards:
+        kubectl("create", "-f", "-", stdin=json.dumps(guard))
+
+
 def create(namespace, name, **spec):
-    """With what the webhook would have refused: here there is none."""
     wire = rule(name, namespace=namespace)
     text = json.dumps({**wire, "spec": {**wire["spec"], **spec}}).replace(
         '"deep"', '{"a":' * LEVELS + "1" + "}" * LEVELS
@@ -31,7 +44,7 @@ def create(namespace, name, **spec):
     kubectl("create", "--raw", path(namespace), "-f", "-", stdin=text)
 
 
-def test_a_rule_that_is_nested_too_deep_is_unreadable_and_hides_no_other(namespace):
+def test_a_rule_that_is_nested_too_deep_is_unreadable_and_hides_no_other(unguarded, namespace):
     async def main():
         async with followed() as (_, store):
             create(namespace, "watched", deeper="deep")
