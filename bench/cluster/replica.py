@@ -21,7 +21,8 @@ from exitway.cluster.program import Program, sidecar_proxy
 from exitway.cluster.publisher import Publisher
 from exitway.resources.kinds import read
 from exitway.resources.registry import Registry
-from exitway.xds.server import DiscoveryServer, Peer
+from exitway.xds.proxies import Peer
+from exitway.xds.server import DiscoveryServer
 
 EVERYWHERE = "exitway-system"
 

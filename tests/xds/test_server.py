@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,8 @@ from exitway.names.workload import SYSTEM_NAMESPACE
 from exitway.proxy.binary import find_envoy
 from exitway.resources.kinds import read
 from exitway.resources.registry import Registry
-from exitway.xds.server import DiscoveryServer, Peer, RefusedError
+from exitway.xds.proxies import STREAMS_OF_ONE, Peer, Proxies
+from exitway.xds.server import DiscoveryServer, RefusedError
 from tests.rules import rule
 
 NAME, RESOLVER, MARK = "exitway.exitway-system.svc", "127.0.0.1:5354", 0x45580002
@@ -109,3 +111,29 @@ def bootstrap(control):
             "clusters": [over_tls(control), *clusters(RESOLVER, "/etc/ssl/certs/ca-certificates.crt", MARK)]
         },
     }
+
+
+def test_a_renewed_certificate_is_served_at_the_next_connection():
+    async def presented():
+        server, certificates = DiscoveryServer(), [renewed({}, [NAME], datetime.now(UTC)) for _ in range(2)]
+        serving = iter([certificates[0], certificates[0], certificates[1], certificates[1]])
+        port = await server.start_tls("127.0.0.1:0", lambda: pair(next(serving)), 3600)
+        seen = [await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port)) for _ in range(3)]
+        await server.stop()
+        return seen, [one["tls.crt"].decode() for one in certificates if one]
+
+    seen, (old, new) = asyncio.run(presented())
+    assert seen == [old, new, new]
+
+
+def pair(data):
+    return data["tls.key"], data["tls.crt"]
+
+
+def test_a_pod_has_few_streams_and_the_oldest_ends():
+    proxies = Proxies()
+    streams = [proxies.join(Peer("uid", "group")) for _ in range(STREAMS_OF_ONE + 1)]
+    assert [one.over for one in streams] == [True] + [False] * STREAMS_OF_ONE
+    for one in streams:
+        proxies.gone(one)
+    assert proxies.connected == 0

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import signal
 import socket
+import time
 from collections.abc import Iterable
 from typing import Never
 
@@ -33,11 +34,14 @@ from exitway.resources.resource import Resource
 from exitway.store.change import Gone
 from exitway.store.kubernetes import KubernetesStore
 from exitway.xds.client import Versions
-from exitway.xds.server import DiscoveryServer, Peer, RefusedError
+from exitway.xds.proxies import Peer
+from exitway.xds.server import DiscoveryServer, RefusedError
 
 _log = logging.getLogger("exitway")
 
 CLOCK_SECONDS = 0.25
+GATHER_SECONDS = 0.005
+"""After a change that was told at once, what comes within this time, or within the time that the change took us, is told together."""
 KNOWN_SECONDS = 5.0
 """How long a proxy may wait until we have heard of its pod."""
 CONNECTION_SECONDS = 1800.0
@@ -174,7 +178,9 @@ class Controller:
                 versions = _newest(versions, self._store.registry)
             revision = self._store.revision
             known |= touched
+            began = time.monotonic()
             publisher.follow(self._store.registry, touched, versions)
+            await asyncio.sleep(max(GATHER_SECONDS, time.monotonic() - began))
 
     async def _follow_pods(self, publisher: Publisher) -> Never:
         while True:

@@ -12,15 +12,15 @@ from exitway.cluster.program import Program
 from exitway.resources.registry import Registry
 from exitway.resources.resource import Resource
 from exitway.xds.client import Versions, rules_snapshot
-from exitway.xds.server import DiscoveryServer, Standing
+from exitway.xds.proxies import Proxies, Standing
 
 _MOST_ERRORS = 10
 
 
 class Publisher:
-    """Joins a program and a discovery server. No method waits, so nobody sees half of a change."""
+    """Joins a program and the proxies that are connected. No method waits, so nobody sees half of a change."""
 
-    def __init__(self, program: Program, discovery: DiscoveryServer) -> None:
+    def __init__(self, program: Program, discovery: Proxies) -> None:
         self._program, self._discovery = program, discovery
         self._groups: dict[str, set[str]] = {}
         self._rules = rules_snapshot({})

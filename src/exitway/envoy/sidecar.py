@@ -48,5 +48,5 @@ def bootstrap(sidecar: Sidecar) -> Json:
     }
 
 
-_STATS = ("http.", "out.", "tcp.", "listener_manager.", "control_plane.", "server.", "cluster_manager.")
+_STATS = ("http.", "out.", "tcp.", "listener_manager.", "control_plane.", "server.", "cluster_manager.", "cluster.xds.")
 """Those of each destination would make the proxy's size grow with them."""
