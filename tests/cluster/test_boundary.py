@@ -142,8 +142,10 @@ def test_a_program_does_not_get_past_the_proxy_as_anybody(namespace: Namespace, 
         if name.split()[0] in ("mark", "raw", "raw6", "packet", "transparent", "netlink", "user")
     }
     assert set(refused_at_once.values()) == {"PermissionError"}, refused_at_once
-    assert outside.connections() == []
-    assert outside.packets() == []
+    arrived = [
+        fact for fact in (*outside.connections(), *outside.packets()) if fact["address"] in (*OUTSIDE, *METADATA)
+    ]
+    assert arrived == []
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +165,8 @@ def test_a_program_sees_nothing_of_its_proxy(sidecars: Namespace) -> None:
     )
     assert "FileNotFoundError" in said
     listening = pod("sh", "-c", "cat /proc/net/tcp")
-    assert [line.split()[1] for line in listening.splitlines() if line.split()[3] == "0A"] == ["0100007F:0001"]
+    listeners = {line.split()[1] for line in listening.splitlines() if line.split()[3] == "0A"}
+    assert listeners == {"0100007F:0001"}
 
 
 def test_when_its_proxy_dies_a_pod_is_cut_off_until_it_is_back(sidecars: Namespace) -> None:
