@@ -190,8 +190,10 @@ HTTP, TLS, TCP_ECHO = (
 
 
 def container(*command: object, name: str = "app", **more: Any) -> Json:
-    """A container of the client image; without a command it sleeps."""
+    """A container of the client image; without a command it sleeps. One that serves is ready when it does."""
     words = [str(word) for word in command] or ["sleep", "infinity"]
+    if command == SERVE:
+        more = {"readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1}} | more
     return {"name": name, "image": CLIENT, "imagePullPolicy": "Never", "command": words} | more
 
 

@@ -50,6 +50,7 @@ def ruleset(owner: str, outlets: Iterable[Outlet], cluster: Iterable[Network]) -
         "type filter hook forward priority filter - 5; policy accept;",
         "ct direction reply accept",
         "ct state untracked accept",  # whoever has the kernel not track a connection answers for it
+        "ip6 daddr ff02::/16 accept",  # of one link: neighbours are looked for, and a bridge may ask us (br_netfilter)
         *refused,
         "}",
         "}",
