@@ -50,8 +50,8 @@ class View:
         """Both conditions. ``status``: as it is; ``now``: RFC 3339, for what changes."""
         before = {condition["type"]: condition for condition in status.get("conditions") or ()}
         known = before.get("Programmed", {})
-        was = known.get("observedGeneration") == self.generation and known.get("reason") == "Acknowledged"
-        said = {"Accepted": self._accepted(), "Programmed": self._programmed(was=was)}
+        was = known.get("reason", "") if known.get("observedGeneration") == self.generation else ""
+        said = {"Accepted": self._accepted(), "Programmed": self._programmed(was)}
         return [_condition(kind, said[kind], self.generation, before.get(kind, {}), now) for kind in said]
 
     def _accepted(self) -> Said:
@@ -59,7 +59,8 @@ class View:
             ("False", "Invalid", _sentences(self.problems)) if self.problems else ("True", "Valid", "the rule is right")
         )
 
-    def _programmed(self, *, was: bool) -> Said:
+    def _programmed(self, was: str) -> Said:
+        """``was``: the reason so far, for this generation."""
         if self.problems:
             return "False", "Invalid", "the rule cannot be read, so it lets nothing out"
         current = [entry for entry in self.entries if entry.get("observedGeneration") == self.generation]
@@ -69,8 +70,9 @@ class View:
         counted = f"{acknowledged} of {proxies} proxies {have} it in force{' no more' * self.withdrawn}"
         if errors:
             return "False", "Refused", f"{counted}; {'; '.join(errors)}"
-        absent = set(self.ready) - {entry["name"] for entry in current}
-        if not was and (absent or acknowledged < proxies):
+        told = was in ("Acknowledged", "NoProxies")
+        absent = set() if told else set(self.ready) - {entry["name"] for entry in current}
+        if absent or (acknowledged < proxies and was != "Acknowledged"):
             waiting = f"; not yet heard from {', '.join(sorted(absent))}" if absent else ""
             return "False", "Pending", counted + waiting
         if not proxies:

@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Never
 
 from exitway.cluster.counts import Count, Counts
@@ -34,6 +35,9 @@ LEISURE_SECONDS = 5.0
 LEISURELY_WRITES = 100
 """In each round of :data:`LEISURE_SECONDS`."""
 UNSETTLED_SECONDS = 0.5
+
+_NEWEST = 20
+"""So many of those that wait are looked at first when a proxy has acknowledged something."""
 
 _log = logging.getLogger("exitway")
 
@@ -80,6 +84,7 @@ class StatusWriter:
     async def _follow_counts(self) -> None:
         while True:
             await self._counts.moved()
+            self._fresh.update(dict.fromkeys(islice(reversed(self._waiting), _NEWEST)))
             self._wake.set()
 
     async def _at_once(self) -> None:
