@@ -138,7 +138,7 @@ class Proxies:
         return (one for group in self._groups.values() for one in group)
 
     def _tell(self, connection: Connection, snapshot: Snapshot) -> None:
-        if connection.stream.in_step:
+        if connection.stream.in_step and not connection.stream.errors:
             connection.since = self.revision
         connection.stream.publish(snapshot)
         connection.due.set()
