@@ -209,17 +209,27 @@ def _with(made, change):
     return copy
 
 
+def constrain(spec):
+    """As OpenShift does."""
+    for one in [*spec["initContainers"], *spec["containers"]]:
+        one["securityContext"].setdefault("runAsUser", 1000650000)
+        one["securityContext"]["capabilities"].setdefault("drop", []).append("MKNOD")
+
+
 def test_what_another_webhook_did_to_ours_is_seen():
     made = inject(pod(), SIDECAR, INSTALLATION).pod
     for change in (
         lambda spec: spec["initContainers"].insert(0, {"name": "theirs"}),
         lambda spec: spec["initContainers"].pop(0),
         lambda spec: spec["initContainers"][1].pop("restartPolicy"),
-        lambda spec: spec["initContainers"][0].update(args=["true"]),
+        lambda spec: spec["initContainers"][1]["securityContext"].update(privileged=True),
+        lambda spec: spec["initContainers"][1].update(volumeMounts=[]),
         lambda spec: spec["containers"][0].pop("securityContext"),
     ):
         after = _with(made, change)
         assert {one.code for one in disturbed(after, inject(after, SIDECAR, INSTALLATION))} == {"EXW1126"}
+    constrained = _with(made, constrain)
+    assert not list(disturbed(constrained, inject(constrained, SIDECAR, INSTALLATION)))
     added = _with(
         made, lambda spec: [one.setdefault("env", []).append({"name": "A"}) for one in spec["initContainers"]]
     )

@@ -29,19 +29,17 @@ def disturbed(pod: Mapping[str, Any], made: Injected) -> Iterator[Problem]:
             yield from (
                 _changed(f"{key} of container {quoted(one['name'])}", f"spec.{kind}[{index}].{key}")
                 for key in keys
-                if not _holds(one.get(key), other.get(key))
+                if key in other and not _holds(one.get(key), other[key])
             )
 
 
 def _holds(now: Any, then: Any) -> bool:
-    """Whether what is there now is what we wrote; mounts may have been added."""
-    if isinstance(then, list) and then and isinstance(then[0], dict):
-        return all(any(_same(one, other) for other in now or []) for one in then)
-    return bool(now == then) or (not now and not then)
-
-
-def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(other.get(key) == value for key, value in one.items())
+    """Whether all that we wrote is still there. OpenShift's constraints add user ids, labels and dropped capabilities to every container."""
+    if isinstance(then, Mapping):
+        return isinstance(now, Mapping) and all(_holds(now.get(key), value) for key, value in then.items())
+    if isinstance(then, list):
+        return all(any(_holds(one, wanted) for one in now or []) for wanted in then)
+    return bool(now == then)
 
 
 def _changed(what: str, field: str) -> Problem:
