@@ -96,7 +96,7 @@ class Answers:
                         return self._known(pod)
                     await news.wait()
         except TimeoutError:
-            self._tell(str(pod or source.address), self._name(question), question.port, Reason.NO_RULE)
+            self._tell(str(pod or f"unknown at {source.address}"), self._name(question), question.port, Reason.NO_RULE)
             return None
 
     def _known(self, pod: Sidecar) -> Asker[Any]:

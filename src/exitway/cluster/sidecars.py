@@ -19,7 +19,7 @@ _ENDED = ("Succeeded", "Failed")
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """A pod. ``search``: the domains that it has beside those of its node; ``created``: when, in ISO 8601."""
+    """A pod. ``search``: the domains that it has beside those of its node; ``addresses``: those that nobody else has; ``created``: in ISO 8601."""
 
     namespace: str
     name: str
@@ -33,13 +33,13 @@ class Sidecar:
         """Read a pod of the Kubernetes API."""
         metadata, status = item["metadata"], item.get("status", {})
         search = (item.get("spec", {}).get("dnsConfig") or {}).get("searches") or ()
-        addresses = () if status.get("phase") in _ENDED else tuple(one["ip"] for one in status.get("podIPs") or ())
+        own = status.get("phase") not in _ENDED and not item.get("spec", {}).get("hostNetwork")
         return cls(
             metadata["namespace"],
             metadata["name"],
             metadata.get("labels") or {},
             tuple(domain.lower().strip(".") for domain in search if domain.strip(".")),
-            addresses,
+            tuple(one["ip"] for one in status.get("podIPs") or ()) if own else (),
             metadata.get("creationTimestamp") or "",
         )
 
@@ -93,6 +93,6 @@ def _kept(pod: dict[str, Any]) -> dict[str, Any]:
     words = ("name", "namespace", "resourceVersion", "labels", "creationTimestamp")
     return {
         "metadata": {word: pod["metadata"].get(word) for word in words},
-        "spec": {"dnsConfig": spec.get("dnsConfig")},
+        "spec": {"dnsConfig": spec.get("dnsConfig"), "hostNetwork": spec.get("hostNetwork")},
         "status": {"phase": status.get("phase"), "podIPs": status.get("podIPs")},
     }
