@@ -201,7 +201,7 @@ def raw(lenient: Namespace, elsewhere: Namespace) -> dict[str, Pod]:
     """A captured pod that may send frames, and one that is not captured."""
     more: Json = {"securityContext": {"capabilities": {"add": ["NET_RAW"]}}}
     return {
-        name: where.pod("raw", metadata={"annotations": {UNSAFE: "NET_RAW"}}, containers=[container(**more)])
+        name: where.pod("raw", metadata={"annotations": {UNSAFE: "capabilities"}}, containers=[container(**more)])
         for name, where in (("captured", lenient), ("free", elsewhere))
     }
 

@@ -63,21 +63,28 @@ def _install(capture: pod.PodCapture, owner: str) -> list[dict[str, Any]]:
     if int(_LOWEST_PORT.read_text()) <= NODE_RESOLVER_PORT:
         _LOWEST_PORT.write_text(str(NODE_RESOLVER_PORT + 1))
     interfaces: list[dict[str, Any]] = json.loads(ask("ip", "-json", "-details", "address", "show"))
+    names = sorted((one["ifname"] for one in interfaces), key=lambda name: (name != "lo", name))
     for family in ("-4", "-6") if (_NET / "ipv6").exists() else ("-4",):
-        feed("ip", family, "-batch", "-", text="".join(_routes(family, [one["ifname"] for one in interfaces])))
+        feed("ip", family, "-batch", "-", text="".join(_routes(family, names)))
+        try:
+            feed("ip", family, "-batch", "-", text=pod.rules())
+        except OSError:  # they may be there already
+            feed("ip", family, "-batch", "-", text="".join(_missing_rules(family)))
     feed("nft", "-f", "-", text=pod.ruleset(capture, owner))
     return interfaces
 
 
 def _routes(family: str, interfaces: list[str]) -> Iterator[str]:
-    """What is there already is not added again: rules may stand twice."""
+    for metric, name in enumerate(interfaces, start=1):
+        if family == "-4" or _has_ipv6(name):
+            yield pod.route(name, str(metric))
+
+
+def _missing_rules(family: str) -> Iterator[str]:
     there = [line.split()[1:] for line in ask("ip", family, "rule", "show").splitlines()]
     for line in pod.rules().splitlines():
         if ["from", "all", *line.split()[4:]] not in there:
             yield f"{line}\n"
-    for metric, name in enumerate(sorted(interfaces, key=lambda name: (name != "lo", name)), start=1):
-        if family == "-4" or _has_ipv6(name):
-            yield pod.route(name, str(metric))
 
 
 def _has_ipv6(interface: str) -> bool:

@@ -35,6 +35,8 @@ _log = logging.getLogger("exitway")
 
 LOOK_SECONDS = 0.03
 """Between two looks for the namespaces of pods that have just come."""
+AT_ONCE = 8
+"""Pods that are captured before the proxy is told: where many come at once, the first do not wait for the last."""
 SLOW_LOOK_SECONDS = 0.25
 FRESH_SECONDS = 20.0
 """How long a pod has just come: what takes longer waits for a volume or an image, and can wait for us as well."""
@@ -105,7 +107,7 @@ class NodePods:
     async def take_in(self, capture: PodCapture) -> None:
         """Capture the pods that run already, of which the API has told."""
         self._capture = capture
-        await self._look()
+        await self._look(most=None)
         pinned = {path.name for path in self._netns.iterdir()}
         for left in pinned - self.running.keys():
             unpin(self._netns / left)
@@ -190,12 +192,14 @@ class NodePods:
         now = time.monotonic()
         return self._pods.keys() - known - {uid for uid, until in self._barred.items() if until > now}
 
-    async def _look(self) -> bool:
-        """Bring ``running`` up to date; whether that changed something for the proxy."""
+    async def _look(self, most: int | None = AT_ONCE) -> bool:
+        """Bring ``running`` up to date, with no more new pods than ``most``; whether that changed something for the proxy."""
         gone = [one for one in self.running if self._uids[one] not in self._pods]
         found = await asyncio.to_thread(self._processes.sandboxes, waiting) if (waiting := self._waiting()) else {}
         changes = [self._let_go(one) for one in gone]
-        changes += await asyncio.gather(*(self._found(self._pods[uid], sandbox) for uid, sandbox in found.items()))
+        known = (uid for uid in found if uid in self._pods)
+        first = sorted(known, key=lambda uid: (uid in self._errors, self._pods[uid].since))[:most]
+        changes += await asyncio.gather(*(self._found(self._pods[uid], found[uid]) for uid in first))
         changes += list(self._relabelled())
         changes += await asyncio.gather(
             *(self._renew(one) for one in self.running if self._installed[one] != self._capture)
