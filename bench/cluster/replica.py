@@ -15,8 +15,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from exitway.cluster.authority import renewed
 import exitway.cluster.controller  # noqa: F401 - what a replica has in memory
+from exitway.cluster.authority import renewed
 from exitway.cluster.pods import Pod
 from exitway.cluster.program import Program, sidecar_proxy
 from exitway.cluster.publisher import Publisher
