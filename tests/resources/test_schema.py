@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 
 from exitway.api.crd import definitions
-from exitway.resources import egress_rule, istio_egress_rule
+from exitway.resources import egress_rule_form, istio_egress_rule
 from exitway.resources.schema import structural
 
 
 def test_limits_descriptions_and_rules_are_those_of_the_form():
-    to = structural(egress_rule.Spec)["properties"]["to"]
-    assert (to["minItems"], to["maxItems"]) == (1, egress_rule.MAX_DESTINATIONS)
+    to = structural(egress_rule_form.Spec)["properties"]["to"]
+    assert (to["minItems"], to["maxItems"]) == (1, egress_rule_form.MAX_DESTINATIONS)
     entry = to["items"]
     assert entry["x-kubernetes-preserve-unknown-fields"] is True, "an unknown field is refused by name, not dropped"
     assert entry["properties"]["ports"]["x-kubernetes-list-map-keys"] == ["number"]

@@ -20,94 +20,24 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_network
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from exitway.names.host import LOCAL_HOST, Host
 from exitway.names.key import Key
 from exitway.names.port import Port, Protocol
-from exitway.names.request import UPPER_CASE
 from exitway.names.workload import Selector
 from exitway.resources.destination import cidr_fault, host_fault
-from exitway.resources.form import Form, did_you_mean, mapping, mappings, strings
+from exitway.resources.egress_rule_form import MAX_DESTINATIONS, MAX_PORTS, PROTOCOLS, Spec, To
+from exitway.resources.form import did_you_mean, mapping, mappings, strings
 from exitway.resources.intent import Action, Intent, Target
 from exitway.resources.metadata import Object, label_faults, read_object
 from exitway.resources.problem import Problem, quoted
-from exitway.resources.request import LONGEST_PATH, request_faults
+from exitway.resources.request import request_faults
 from exitway.resources.resource import Resource
-from exitway.resources.schema import agreeing, keyed, said
 
 API_VERSION = "exitway.dev/v1"
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
-_PROTOCOLS = tuple(map(str, Protocol))
-MAX_DESTINATIONS = 500
-MAX_PORTS = 100
 _HTTPS = "TLS is what programs speak themselves; for plain HTTP that is sent on over TLS, HTTP and originateTLS: true"
-
-
-_LABEL = "[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?"
-_Host = Annotated[str, said(maxLength=255, pattern=rf"^(\*\.)?{_LABEL}(\.{_LABEL})*$")]
-_Cidr = Annotated[str, said(maxLength=64, pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
-_Method = Annotated[str, said(pattern=f"^{UPPER_CASE}$")]
-_Path = Annotated[str, said(maxLength=LONGEST_PATH, pattern=r"^/[^?*]*\*?$")]
-
-
-class _Port(Form):
-    number: Annotated[int, said("The port that programs dial.", minimum=1, maximum=65535)]
-    protocol: Annotated[str, said("What they speak there; for cidrs only TCP.", enum=_PROTOCOLS)]
-
-
-class _To(Form):
-    model_config = agreeing(
-        {
-            "(has(self.hosts) && size(self.hosts) > 0) != (has(self.cidrs) && size(self.cidrs) > 0)": "must have either hosts or cidrs",
-            "!has(self.cidrs) || size(self.cidrs) == 0 || self.ports.all(port, port.protocol == 'TCP')": "cidrs can only be allowed for TCP",
-            "!has(self.originateTLS) || !self.originateTLS || self.ports.all(port, port.protocol in ['HTTP', 'HTTP2', 'GRPC'])": (
-                "originateTLS needs HTTP, HTTP2 or GRPC"
-            ),
-            "!(has(self.methods) || has(self.paths)) || self.ports.all(port, port.protocol in ['HTTP', 'HTTP2', 'GRPC'])": (
-                "methods and paths need HTTP, HTTP2 or GRPC"
-            ),
-            "!has(self.caFile) || (has(self.originateTLS) && self.originateTLS)": "caFile means nothing without originateTLS: true",
-            "!has(self.direct) || !self.direct || !(has(self.methods) || has(self.paths) || (has(self.originateTLS) && self.originateTLS))": (
-                "what is direct does not come to the proxy: no originateTLS, methods or paths"
-            ),
-        }
-    )
-    ports: Annotated[
-        tuple[_Port, ...], said("The ports, each once.", minItems=1, maxItems=MAX_PORTS, **keyed("number"))
-    ]
-    hosts: Annotated[tuple[_Host, ...], said('Names: exact ones, or "*." and what all of them end in.')] = ()
-    cidrs: Annotated[tuple[_Cidr, ...], said("Blocks of addresses, IPv4 or IPv6.")] = ()
-    originateTLS: Annotated[bool, said("Programs speak plain HTTP, the proxy verified TLS beyond it.")] = False  # noqa: N815 - wire name
-    caFile: Annotated[str, said("Who vouches for the servers; absent: who the system trusts.", pattern="^/")] = ""  # noqa: N815 - wire name
-    direct: Annotated[bool, said("Through the kernel, past the proxy.")] = False
-    methods: Annotated[tuple[_Method, ...], said("Absent: all.", minItems=1)] = ()
-    paths: Annotated[tuple[_Path, ...], said('Exact, or a prefix that ends in "*". Absent: all.', minItems=1)] = ()
-
-
-class _WorkloadSelector(Form):
-    """Whom the rule holds for. Absent: every workload of the namespace."""
-
-    matchLabels: Annotated[dict[str, str], said("Labels that the workloads have.")] = Field(default_factory=dict)  # noqa: N815 - wire name
-
-
-class Spec(Form):
-    """What the rule allows or denies, and to whom."""
-
-    model_config = agreeing(
-        {
-            f"!has(self.action) || self.action != 'DENY' || !self.to.exists(to, has(to.{name}) && to.{name})": (
-                f"{name} means nothing where nothing is let out"
-            )
-            for name in ("originateTLS", "direct")
-        }
-    )
-    to: Annotated[tuple[_To, ...], said("What the rule is about.", minItems=1, maxItems=MAX_DESTINATIONS)]
-    workloadSelector: _WorkloadSelector = _WorkloadSelector()  # noqa: N815 - wire name
-    action: Annotated[Literal["ALLOW", "DENY"], said("DENY wins over any ALLOW. Absent: ALLOW.")] = "ALLOW"
-    expires: Annotated[str, said("After that the rule is as if absent (RFC 3339).", format="date-time")] = ""
 
 
 class _EgressRule(Object):
@@ -133,7 +63,7 @@ def key_of(namespace: str, name: str) -> Key:
     return Key("egress-rule", namespace, name, "exitway.dev")
 
 
-def _target(to: _To) -> Target:
+def _target(to: To) -> Target:
     ports = sorted(Port(port.number, Protocol(port.protocol), to.originateTLS, to.caFile) for port in to.ports)
     requests = tuple(sorted(set(to.methods))), tuple(sorted(set(to.paths)))
     return Target(
@@ -233,8 +163,8 @@ def _port_faults(to: Mapping[str, Any], field: str) -> Iterator[Problem]:
 
 
 def _protocol_faults(to: Mapping[str, Any], protocol: str, field: str) -> Iterator[Problem]:
-    if protocol not in _PROTOCOLS:
-        hint = _HTTPS if protocol.upper() == "HTTPS" else did_you_mean(protocol, _PROTOCOLS)
+    if protocol not in PROTOCOLS:
+        hint = _HTTPS if protocol.upper() == "HTTPS" else did_you_mean(protocol, PROTOCOLS)
         yield Problem("EXW0109", f"unknown protocol {quoted(protocol)}", hint, field)
         return
     if to.get("cidrs") and protocol != Protocol.TCP:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from exitway.resources import egress_rule, istio_egress_rule
+from exitway.resources import egress_rule, egress_rule_form, istio_egress_rule
 from exitway.resources.form import Form, closest
 from exitway.resources.kind_names import KIND_NAMES, KindName
 from exitway.resources.problem import Problem, Problems, quoted
@@ -19,7 +19,7 @@ _READERS: dict[tuple[str, str], Callable[[Mapping[str, Any]], Resource]] = {
 
 _SPECS: dict[tuple[str, str], type[Form]] = {
     (istio_egress_rule.API_VERSION, "EgressRule"): istio_egress_rule.Spec,
-    (egress_rule.API_VERSION, "EgressRule"): egress_rule.Spec,
+    (egress_rule.API_VERSION, "EgressRule"): egress_rule_form.Spec,
 }
 
 
