@@ -104,6 +104,7 @@ class DiscoveryServer(Proxies):
         except RefusedError as refused:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(refused))
         connection = self.join(peer)
+        why: tuple[grpc.StatusCode, str] | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 writer = group.create_task(self._write(connection, context))
@@ -113,11 +114,13 @@ class DiscoveryServer(Proxies):
                     self.heard(connection)
                 writer.cancel()
         except* DecodeError:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not a DeltaDiscoveryRequest")
+            why = grpc.StatusCode.INVALID_ARGUMENT, "not a DeltaDiscoveryRequest"
         except* RefusedError:
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "what this token speaks of is gone")
+            why = grpc.StatusCode.UNAUTHENTICATED, "what this token speaks of is gone"
         finally:
             self.gone(connection)
+        if why:  # gRPC knows its own exception only where it comes alone
+            await context.abort(*why)
 
     async def _write(self, connection: Connection, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         while True:
