@@ -194,9 +194,8 @@ class NodePods:
 
     async def _look(self, most: int | None = AT_ONCE) -> bool:
         """Bring ``running`` up to date, with no more new pods than ``most``; whether that changed something for the proxy."""
-        gone = [one for one in self.running if self._uids[one] not in self._pods]
         found = await asyncio.to_thread(self._processes.sandboxes, waiting) if (waiting := self._waiting()) else {}
-        changes = [self._let_go(one) for one in gone]
+        changes = [self._let_go(one) for one in list(self.running) if self._uids[one] not in self._pods]
         known = (uid for uid in found if uid in self._pods)
         first = sorted(known, key=lambda uid: (uid in self._errors, self._pods[uid].since))[:most]
         changes += await asyncio.gather(*(self._found(self._pods[uid], found[uid]) for uid in first))
@@ -214,15 +213,16 @@ class NodePods:
             known.process = sandbox.process
             self._watch(known)
             return False
-        former = [one for one in self.running if self._uids[one] == pod.uid]
         try:
             await self._take(pod, identity, sandbox)
         except OSError as error:
+            self._serving.names.remove(identity)
+            unpin(self._netns / identity)
             self._failed(pod.uid, str(error))
             return False
         self._errors.pop(pod.uid, None)
-        for one in former:  # its sandbox was made anew
-            self._let_go(one)
+        for one in [one for one, uid in self._uids.items() if uid == pod.uid and one != identity]:
+            self._let_go(one)  # its sandbox was made anew
         return True
 
     async def _take(self, pod: _Pod, identity: str, sandbox: Sandbox) -> None:
@@ -316,9 +316,9 @@ class NodePods:
 
     def _relabelled(self) -> Iterator[bool]:
         for identity, running in self.running.items():
-            workload = self._pods[self._uids[identity]].workload
-            if running.member.workload != workload:
-                running.member = self._member(identity, workload)
+            pod = self._pods.get(self._uids[identity])
+            if pod and running.member.workload != pod.workload:
+                running.member = self._member(identity, pod.workload)
                 yield True
 
 

@@ -62,6 +62,8 @@ def bounds(connections: int, stats: Iterable[str]) -> Json:
             "layers": [{"name": "exitway", "static_layer": {"re2.max_program_size.error_level": LONGEST_EXPRESSION}}]
         },
         "overload_manager": {"resource_monitors": [_arriving(connections)]},
+        # what many listeners or connections have left is given back to the kernel
+        "memory_allocator_manager": {"bytes_to_release": 4 * 2**20, "memory_release_interval": "1s"},
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [{"prefix": prefix} for prefix in stats]}}},
     }
 
