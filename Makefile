@@ -11,7 +11,7 @@ demo: ## Play the tutorial in a small internet of its own: denied, let out by a 
 
 test: ## Run the tests inside the lab, against a real Envoy and a real kernel. ARGS="-k name" chooses.
 	@scripts/setup test
-	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/exitway lab -- .venv/bin/pytest $(ARGS)
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/exitway lab -- .venv/bin/pytest --ignore=tests/cluster $(ARGS)
 
 test-cluster: ## Run the tests in a real Kubernetes, which is built at first (ten minutes) and then kept. Needs root. ARGS="-k name" chooses.
 	@scripts/setup test-cluster

@@ -27,8 +27,10 @@ def _moved(address: str) -> str:
     return MOVED.get(old, "") + address.removeprefix(old)
 
 
-zone.ADDRESSES = {name: tuple(map(_moved, addresses)) for name, addresses in zone.ADDRESSES.items()}
-zone.MARKS = _moved(zone.MARKS)
+def _move() -> None:
+    """From now on this process knows the world where it is here. Not before it is needed: other tests know it where it was."""
+    zone.ADDRESSES = {name: tuple(map(_moved, addresses)) for name, addresses in zone.ADDRESSES.items()}
+    zone.MARKS = _moved(zone.MARKS)
 
 
 class Seen(Arrivals):
@@ -51,6 +53,7 @@ class Outside(Lab):
 @contextmanager
 def running(directory: Path) -> Iterator[Outside]:
     """Serve from now on, in a process of its own; it ends with the block."""
+    _move()
     (directory / world.WITNESS).touch()
     command = ["ip", "netns", "exec", WORLD.name, sys.executable, "-m", __spec__.name, str(directory)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -64,6 +67,7 @@ def running(directory: Path) -> Iterator[Outside]:
 
 def main(directory: Path) -> None:
     kernel.die_with_parent()
+    _move()
     certificates.make(directory)
     world.serve(directory, "eth0")
     sys.stdout.write("ready\n")
