@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from exitway.names.cluster import PLACEMENT, Placement
+from exitway.resources.kind_names import KIND_NAMES
 from tests.cluster import outside as world
 from tests.cluster.cluster import (
     CLIENT,
@@ -22,6 +23,7 @@ from tests.cluster.cluster import (
     Namespace,
     Pod,
     helm,
+    kubectl,
     new_namespace,
     run,
 )
@@ -46,6 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(REPOSITORY / "tests/cluster"):
             item.add_marker("cluster")
+    # Those that play replicas of their own first: a control plane that is installed would write beside them.
+    items.sort(key=lambda item: "installed" in getattr(item, "fixturenames", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -66,6 +70,14 @@ def cluster() -> Iterator[None]:
             run(KUBE / "up", seconds=SLOW)
             run(KUBE / "world")
         yield
+
+
+@pytest.fixture(scope="session")
+def definitions(cluster: None) -> None:
+    """The kinds of rules, whether Exitway is installed or not."""
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", "deploy/helm/exitway/crds")
+    for kind in KIND_NAMES:
+        kubectl("wait", "--for=condition=Established", f"crd/{kind.plural}.{kind.group}")
 
 
 @pytest.fixture(scope="session")

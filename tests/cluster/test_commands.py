@@ -47,7 +47,7 @@ STORY = [
 
 
 @pytest.fixture
-def namespace(cluster):
+def namespace(definitions):
     name = f"commands-{uuid.uuid4().hex[:8]}"
     kubectl("create", "namespace", name)
     yield name
@@ -128,7 +128,7 @@ def test_who_cannot_wait_long_is_told_that_nobody_takes_note(run, namespace):  #
     ]
 
 
-def test_a_namespace_or_a_cluster_that_is_not_there_is_a_problem(run, cluster, tmp_path):  # noqa: F811
+def test_a_namespace_or_a_cluster_that_is_not_there_is_a_problem(run, definitions, tmp_path):  # noqa: F811
     (tmp_path / "nobody.yaml").write_text(
         (STATE / "kubeconfig").read_text().replace(":6443", ":1").replace(":16443", ":1")
     )

