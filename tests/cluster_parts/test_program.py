@@ -173,7 +173,7 @@ def test_what_cannot_be_worked_out_denies_to_its_own_pods_and_stops_nobody(clust
             raise KeyError("bad")
         return right(intents, workload, now, **options)
 
-    monkeypatch.setattr("exitway.cluster.program.compile_policy", broken)
+    monkeypatch.setattr("exitway.cluster.compiler.compile_policy", broken)
     cluster.create(selecting("web", "web.example", app="web"), selecting("db", "db.example", app="db"))
     bad = selecting("bad", "bad.example", app="web")
     cluster.create(bad)
@@ -183,3 +183,27 @@ def test_what_cannot_be_worked_out_denies_to_its_own_pods_and_stops_nobody(clust
     cluster.delete(bad)
     assert cluster.hosts(web) == {"web.example"}
     assert not any(cluster.program.fault(group) for group in cluster.program.concerned(read(bad)))
+
+
+def test_what_the_same_rules_mean_is_worked_out_once_for_all_namespaces_and_for_pods_that_come_later(
+    cluster, monkeypatch
+):
+    worked_out = []
+
+    def counted(intents, *arguments, **options):
+        worked_out.append(intents)
+        return compile_policy(intents, *arguments, **options)
+
+    monkeypatch.setattr("exitway.cluster.compiler.compile_policy", counted)
+    pods = [pod(f"in-{i}", namespace=f"ns{i}", app=str(i)) for i in range(50)]
+    cluster.start(*pods)
+    worked_out.clear()
+    cluster.create(rule("everywhere", port=80, protocol="HTTP", namespace=SYSTEM_NAMESPACE))
+    assert len(worked_out) == 1
+    assert len({cluster.snapshot(one).revision for one in pods}) == 1
+    cluster.start(pod("late", namespace="ns7"), pod("first", namespace="new"))
+    assert len(worked_out) == 1
+    cluster.create(selecting("own", "own.example", namespace="ns7"))
+    assert len(worked_out) == 2
+    assert cluster.hosts(pods[7]) == {"api.example", "own.example"}
+    assert cluster.hosts(pods[8]) == {"api.example"}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from exitway.cluster.authority import renewed
+from exitway.cluster.counts import Count
 from exitway.cluster.pods import Pod
 from exitway.cluster.program import Program, sidecar_proxy
 from exitway.cluster.publisher import Publisher
@@ -20,6 +21,7 @@ from exitway.names.workload import SYSTEM_NAMESPACE
 from exitway.proxy.binary import find_envoy
 from exitway.resources.kinds import read
 from exitway.resources.registry import Registry
+from exitway.xds.client import Reporter
 from exitway.xds.proxies import STREAMS_OF_ONE, Peer, Proxies
 from exitway.xds.server import DiscoveryServer, RefusedError
 from tests.rules import rule
@@ -42,19 +44,22 @@ class Replica:
     def put(self, *rules):
         put = [read(one) for one in rules]
         self.registry = self.registry.changed(put, revision=self.registry.revision + 1)
-        self.publisher.follow(self.registry, {one.key.namespace for one in put}, {})
+        versions = {"exitway.dev": str(self.registry.revision)}
+        self.publisher.follow(self.registry, {one.key.namespace for one in put}, versions)
         return put[0]
 
     async def authenticate(self, token):
         self.asked.append(token)
+        if token.startswith("agent "):
+            return Peer(token, self.publisher.node(token.removeprefix("agent ")))
         if token not in self.good:
             raise RefusedError(token)
         return Peer("uid", self.program.group_of("uid") or "")
 
     async def until(self, seek):
         async with asyncio.timeout(10):
-            while not seek():
-                await self.publisher.moved()
+            while not seek():  # noqa: ASYNC110 - not all that is sought is told of
+                await asyncio.sleep(0.02)
 
 
 def write(directory: Path, token: str) -> None:
@@ -124,6 +129,41 @@ def test_a_renewed_certificate_is_served_at_the_next_connection():
 
     seen, (old, new) = asyncio.run(presented())
     assert seen == [old, new, new]
+
+
+def test_an_agent_acknowledges_when_its_node_has_the_rules_in_force_and_says_what_it_refused(tmp_path):
+    asyncio.run(asyncio.wait_for(agent_scene(tmp_path), 20))
+
+
+async def agent_scene(path):
+    replica = Replica()
+    replica.publisher.pods([Pod("on-node", "shop", "web", {}, "n1")], [])
+    made = renewed({}, [NAME], datetime.now(UTC))
+    assert made
+    port = await replica.discovery.start_tls("127.0.0.1:0", lambda: pair(made), 3600)
+    (path / "ca.crt").write_bytes(made["ca.crt"])
+    (path / "token").write_text("agent n1")
+    asked, allowed = [], asyncio.Event()
+    refused: list[str] = []
+
+    async def in_force(versions):
+        asked.append(versions)
+        await allowed.wait()
+        return refused
+
+    reporter = Reporter(f"127.0.0.1:{port}", NAME, path / "ca.crt", path / "token", "n1")
+    reporting = asyncio.create_task(reporter.run(in_force))
+    first = replica.put(rule("api", namespace="shop"))
+    await replica.until(lambda: replica.publisher.count(first, 1) == Count(1, 0) and asked)
+    allowed.set()
+    await replica.until(lambda: replica.publisher.count(first, 1) == Count(1, 1))
+    refused.append("its Envoy said no")
+    second = replica.put(rule("db", namespace="shop"))
+    await replica.until(lambda: replica.publisher.count(second, 2).errors)
+    assert replica.publisher.count(second, 2) == Count(1, 0, ("node n1: its Envoy said no",))
+    assert asked[-1] == {"exitway.dev": "2"}
+    reporting.cancel()
+    await replica.discovery.stop()
 
 
 def pair(data):

@@ -11,7 +11,6 @@ from typing import Any
 
 from exitway.names.cluster import CAPTURED, Placement
 from exitway.names.workload import Selector, Workload
-from exitway.resources.intent import Intent
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +85,9 @@ class Pods:
         if not group:
             del self.groups[group.id]
 
-    def ask(self, intents: Iterable[Intent]) -> None:
-        """From now on these labels matter: those that the intents speak of."""
-        asked = tuple(sorted({label for intent in intents for label, _ in intent.selector.match_labels}))
+    def ask(self, labels: Iterable[str]) -> None:
+        """From now on these labels matter: those that rules speak of."""
+        asked = tuple(sorted(labels))
         if asked != self._asked:
             self._asked = asked
             for pod in list(self._pods.values()):
