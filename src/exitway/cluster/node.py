@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import sys
-import time
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,13 +36,11 @@ from exitway.server.names import Names
 from exitway.server.routes import reading_routes
 from exitway.server.sole import sole
 from exitway.settings import Settings
-from exitway.store.kubernetes import KubernetesStore
+from exitway.store.kubernetes import GATHER_SECONDS, KubernetesStore
 from exitway.xds.client import Reporter, Versions
 
 _log = logging.getLogger("exitway")
 
-UNHEARD_SECONDS = 2.0
-"""A collection's version grows without a change, too: if nothing is heard for so long where all is well, there was none."""
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
 
@@ -101,11 +98,9 @@ class Agent(Engine):
 
     async def in_force(self, versions: Versions) -> list[str]:
         """Wait until the rules up to there are in force here; a sentence for each thing that was refused."""
-        until = time.monotonic() + UNHEARD_SECONDS
         while any(_behind(self._store.versions.get(group, ""), version) for group, version in versions.items()):
-            if time.monotonic() > until and self._store.error is None:
-                break
             await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(GATHER_SECONDS)  # what was heard just now may still be gathered
         return await self.programmed(self._store.revision)
 
     @property
