@@ -40,9 +40,12 @@ bench: ## Measure, and write bench/RESULTS.md (needs Squid, HAProxy and others; 
 	bench/setup
 	.venv/bin/python bench/run.py $(ARGS)
 
-bench-cluster: ## Measure the control plane with 1,000 simulated proxies (needs Go), and write bench/cluster/CONTROL_PLANE.md.
+bench-cluster: ## Measure the control plane with 1,000 simulated proxies, and pods in a real Kubernetes (needs root); write bench/cluster/*.md.
 	@scripts/setup test
+	bench/setup
 	.venv/bin/python bench/cluster/control_plane.py
+	@scripts/setup test-cluster
+	.venv/bin/python -m bench.cluster.pods
 
 clean: ## Remove what the targets made here.
 	rm -rf .venv .venv-uv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .import_linter_cache
