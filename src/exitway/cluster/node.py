@@ -98,7 +98,9 @@ class Agent(Engine):
 
     async def in_force(self, versions: Versions) -> list[str]:
         """Wait until the rules up to there are in force here; a sentence for each thing that was refused."""
-        while any(_behind(self._store.versions.get(group, ""), version) for group, version in versions.items()):
+        while any(  # noqa: ASYNC110 - a version may move without an event
+            _behind(self._store.versions.get(group, ""), version) for group, version in versions.items()
+        ):
             await asyncio.sleep(LOOK_SECONDS)
         await asyncio.sleep(GATHER_SECONDS)  # what was heard just now may still be gathered
         return await self.programmed(self._store.revision)
