@@ -48,7 +48,7 @@ def _grow(placement: str, space: Namespace) -> list[Taken]:
     try:
         for count in COUNTS:
             space.kubectl("scale", "deployment/idle", f"--replicas={count}")
-            space.rollout("deployment/idle", 600)
+            space.kubectl("rollout", "status", "deployment/idle", "--timeout=600s", seconds=610)
             time.sleep(SETTLED)
             found.append(_take(placement, count, space))
             print(found[-1].placement, count, summary(found[-1].envoys), flush=True)
