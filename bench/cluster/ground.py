@@ -14,7 +14,7 @@ from tests.cluster.cluster import HTTP, IMAGE, KUBE, REPOSITORY, STATE, SYSTEM, 
 
 NONE = "no Exitway"
 LOAD = "localhost/exitway-load:1"
-"""The image of the pods: wrk, curl, sh, coreutils."""
+"""The image of the pods: wrk (which looks up `http` in /etc/services), curl, sh, coreutils."""
 ORIGIN, DENIED, ADDRESS = "origin.bench.test", "denied.bench.test", "198.51.100.200"
 """Both names have the address; the rule allows one."""
 SLOW = 1800
@@ -54,7 +54,19 @@ def images() -> None:
     archive = cache / "localhost_exitway-load:1.tar"
     command = [".venv/bin/python", "-m", "tests.cluster.kube.image", "--out", archive, "--name", LOAD]
     script = f"--copy={REPOSITORY / 'bench/wrk.lua'}:/wrk.lua"
-    run(*command, "--cache", cache / "layers", script, "--deb", "wrk", "curl", "dash", "coreutils", seconds=SLOW)
+    run(
+        *command,
+        "--cache",
+        cache / "layers",
+        script,
+        "--deb",
+        "wrk",
+        "netbase",
+        "curl",
+        "dash",
+        "coreutils",
+        seconds=SLOW,
+    )
     run(KUBE / "load", STATE, archive)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench.cluster.ground import LOAD, NONE
 from tests.cluster.cluster import Namespace
 
-ROUNDS = 9
+ROUNDS = 7
 INIT = "no Exitway, an init container that ends at once"
 """What any init container costs: the kubelet looks once in a second for what has begun or ended."""
 
