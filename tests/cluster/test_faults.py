@@ -26,7 +26,7 @@ def ask(name):
             connection.close()
         except OSError as error:
             said = type(error).__name__
-        print(name, said, flush=True)
+        sys.stdout.write(f"{name} {said}\\n")  # at once: threads share it
         time.sleep(0.1)
 for name in sys.argv[1:]:
     threading.Thread(target=ask, args=[name]).start()
