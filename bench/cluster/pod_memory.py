@@ -92,7 +92,7 @@ def _processes(parts: dict[str, str]) -> list[tuple[str, Process]]:
                 found.append((part, _process(entry)))
         except OSError:  # it has ended
             continue
-    return found
+    return [(part, process) for part, process in found if process.name != "pause"]  # Kubernetes' own, in every pod
 
 
 def _process(entry: Path) -> Process:

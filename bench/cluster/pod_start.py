@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 
 from bench.cluster.ground import LOAD, NONE
-from tests.cluster.cluster import Namespace
+from exitway.names.cluster import CAPTURED
+from tests.cluster.cluster import Namespace, Pod
 
 ROUNDS = 7
 INIT = "no Exitway, an init container that ends at once"
@@ -33,14 +34,15 @@ def measure(spaces: dict[str, Namespace]) -> Starts:
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
             init = [_container("init", "true")] if name == INIT else []
-            taken = _start(spaces[NONE if name == INIT else name], f"start-{number}", init)
+            placement = NONE if name == INIT else name
+            taken = _start(spaces[placement], f"start-{number}", init, "" if placement == NONE else placement)
             if number:
                 starts[name].append(taken)
         print({name: some[-1] for name, some in starts.items() if some}, flush=True)
     return starts
 
 
-def _start(space: Namespace, name: str, init: list[dict]) -> Start:
+def _start(space: Namespace, name: str, init: list[dict], placement: str) -> Start:
     containers = [_container("app", "sh", "-c", "date +%s.%N; exec sleep infinity")]
     spec = {"terminationGracePeriodSeconds": 0, "containers": containers, "initContainers": init}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
@@ -49,6 +51,8 @@ def _start(space: Namespace, name: str, init: list[dict]) -> Start:
     space.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=100s")
     ready = time.time()
     runs = float(space.kubectl("logs", name, "-c", "app"))
+    labels = Pod(space.name, name).get()["metadata"].get("labels", {})
+    assert labels.get(CAPTURED, "") == placement, f"{name} was not captured so: {labels}"
     space.kubectl("delete", "pod", name, "--wait")
     return Start(runs - began, ready - began)
 

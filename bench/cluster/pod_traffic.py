@@ -27,6 +27,8 @@ def measure(spaces: dict[str, Namespace]) -> Rates:
             for name in names[turn:] + names[:turn]:
                 rates.setdefault((name, kind), []).append(_wrk(pods[name], kind))
         print({key: f"{some[-1]:.0f}" for key, some in rates.items()}, flush=True)
+    for pod in pods.values():
+        pod.delete()
     return rates
 
 

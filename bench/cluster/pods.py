@@ -123,7 +123,7 @@ def main() -> None:
         "## Memory of the proxies, MB",
         (
             "Each pod has made one request. Own: what the kernel would get back if this process alone ended. PSS: that, and its share of what it shares. "
-            "RSS counts the pages of Envoy's program, which all Envoys of a node share, anew for each."
+            "RSS counts the pages of Envoy's program, which all Envoys of a node share, anew for each. The node's Envoy has already carried the traffic below, and keeps what it needed for that."
         ),
         envoys(taken),
         "What else runs, RSS in all, MB. In a pod with a sidecar there is nothing but its Envoy; in a pod of the placement node there is nothing.",

@@ -1,22 +1,28 @@
 """Who reaches the API: the user, from the server's own network; over TCP those with the token. Everybody else is told no."""
 
+import asyncio
 import base64
 import contextlib
 import json
 import os
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from starlette.responses import PlainTextResponse
 
 from exitway.api.guard import is_local, token
-from exitway.api.listen import tcp_socket, unix_socket
+from exitway.api.listen import serve_tls, tcp_socket, unix_socket
+from exitway.cluster.authority import renewed
+from exitway.cluster.certificates import load_chain
 from exitway.resources.problem import Problems
 
 ANOTHER_USER = pytest.mark.skipif(
@@ -251,3 +257,30 @@ def test_many_clients_at_once(api):
     for thread in threads:
         thread.join()
     assert answers == [200] * 50
+
+
+UVICORNS_OWN_SECONDS = 5
+
+
+def test_the_connection_of_a_webhook_is_the_callers_to_close(tmp_path):
+    made = renewed({}, ["localhost"], datetime.now(UTC))
+    assert made
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load_chain(context, made["tls.crt"], made["tls.key"])
+
+    async def call_twice():
+        stop, listener = asyncio.Event(), socket.create_server(("127.0.0.1", 0))
+        serving = asyncio.create_task(serve_tls(PlainTextResponse("here"), listener, context, stop))
+        trust = ssl.create_default_context(cadata=made["ca.crt"].decode())
+        reader, writer = await asyncio.open_connection(*listener.getsockname(), ssl=trust, server_hostname="localhost")
+        answers = []
+        for pause in (0, UVICORNS_OWN_SECONDS + 1):
+            await asyncio.sleep(pause)
+            writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+            answers.append((await reader.readuntil(b"here"))[:15])
+        writer.close()
+        stop.set()
+        await serving
+        return answers
+
+    assert asyncio.run(call_twice()) == [b"HTTP/1.1 200 OK"] * 2

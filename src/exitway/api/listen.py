@@ -29,6 +29,8 @@ from exitway.resources.problem import Problem, Problems
 
 GRACE_SECONDS = 5
 """How long requests may go on after the stop."""
+CALLER_SECONDS = 90
+"""How long the API server keeps a connection to a webhook for the next call: that of Go's ``http.DefaultTransport``."""
 _ADDRESS = "give a free address, such as 127.0.0.1:8001"
 
 
@@ -106,8 +108,11 @@ class _Server(uvicorn.Server):
 
 
 async def serve_tls(app: ASGIApp, listener: socket.socket, context: ssl.SSLContext, stop: asyncio.Event) -> None:
-    """Answer requests until ``stop`` is set. Each handshake uses what the context has then, so its certificate may be renewed."""
-    config = uvicorn.Config(app, http="h11", **_CONFIG)
+    """Answer requests until ``stop`` is set. Each handshake uses what the context has then, so its certificate may be renewed.
+
+    A connection that is idle is the caller's to close: whoever closes it just when the next call comes by it has refused that call.
+    """
+    config = uvicorn.Config(app, http="h11", timeout_keep_alive=CALLER_SECONDS + 30, **_CONFIG)
     config.load()
     config.ssl = context
     await _run(config, listener, stop)
