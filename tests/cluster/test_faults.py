@@ -131,7 +131,7 @@ def kubelet() -> None:
 
 def agent() -> None:
     for pod in replicas("exitway-node"):
-        for pid in node.of_pod(pod, "agent"):
+        for pid in node.of_pod(pod, "exitway.cluster.node"):
             node.kill(pid)
 
 
