@@ -202,7 +202,7 @@ async def flood(namespace: str) -> None:
 def test_no_pod_is_made_without_the_webhook(namespace: Namespace, elsewhere: Namespace, load: Load) -> None:
     kubectl("scale", "-n", "exitway-system", "deployment/exitway", "--replicas=0")
     try:
-        until(lambda: not controllers())
+        until(lambda: not controllers(), 120)  # who scales has just lost the API server, too
         spec = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "late"}, "spec": {"containers": [container()]}}
         with pytest.raises(AssertionError, match="webhook"):
             namespace.apply(spec)
