@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -49,6 +50,12 @@ class Event:
     revision: int
     resource: Resource
     before: Resource | None = None
+
+
+def parts(events: Sequence[Event]) -> tuple[list[Resource], list[Key]]:
+    """What they have put, and what they have deleted."""
+    put = [event.resource for event in events if event.type is not EventType.DELETED]
+    return put, [event.resource.key for event in events if event.type is EventType.DELETED]
 
 
 @dataclass(frozen=True, slots=True)

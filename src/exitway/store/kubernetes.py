@@ -7,7 +7,7 @@ Nothing is there before everything was listed, and what was there stays while th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Never
@@ -24,7 +24,7 @@ from exitway.resources.registry import Registry
 from exitway.resources.resource import Json, Resource
 from exitway.resources.unreadable import stand_in
 from exitway.store.change import Event, EventType
-from exitway.store.history import History
+from exitway.store.reading import Rules
 
 GATHER_SECONDS = 0.02
 """After a change, what follows within this time becomes one change with it: a flood costs no more than a few of them do."""
@@ -74,19 +74,16 @@ class Standing:
         return allows and "deletionTimestamp" in self.wire["metadata"]
 
 
-class KubernetesStore:
+class KubernetesStore(Rules):
     """The rules of all namespaces, while :meth:`run` runs.
 
     ``synced``: set once everything was listed. ``touched``: called with the keys of the objects that changed in whatever way, their status included.
     """
 
     def __init__(self, kube: Kube, *, history: int = 10_000) -> None:
-        self.registry = Registry()
+        super().__init__(Registry(), history)
         self.synced = asyncio.Event()
         self.touched: list[Callable[[AbstractSet[Key]], None]] = []
-        self._history = History(0, history)
-        self._news = asyncio.Event()
-        self._closed = False
         self._known: dict[Key, Standing] = {}
         self._waiting = set[Key]()
         self._gathering: asyncio.TimerHandle | None = None
@@ -94,11 +91,6 @@ class KubernetesStore:
             kind: Reflector(kube, f"/apis/{kind.api_version}/{kind.plural}", changed=self._heard(kind), kept=_kept)
             for kind in KIND_NAMES
         }
-
-    @property
-    def revision(self) -> int:
-        """The number of changes that were seen."""
-        return self.registry.revision
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -130,25 +122,6 @@ class KubernetesStore:
                 group.create_task(reflector.run())
         raise AssertionError  # they do not end
 
-    def since(self, revision: int) -> Sequence[Event]:
-        """The events after that revision that there are now. Raises as :meth:`after`."""
-        return self._history.since(revision)
-
-    async def after(self, revision: int) -> Sequence[Event]:
-        """The events after that revision, as soon as there are any; none when the store is closed.
-
-        Raises:
-            Gone: they are not, or no longer, known.
-        """
-        while not (events := self.since(revision)) and not self._closed:
-            await self._news.wait()
-        return events
-
-    def close(self) -> None:
-        """End the followers."""
-        self._closed = True
-        self._tell()
-
     def _heard(self, kind: KindName) -> Callable[[AbstractSet[Name]], None]:
         return lambda names: self._gather({Key(kind.type, *name, kind.group) for name in names})
 
@@ -170,16 +143,13 @@ class KubernetesStore:
         events = [event for event in (self._event(key, standing) for key in sorted(keys)) if event]
         first = self.revision + 1
         events = [Event(one.type, first + at, one.resource, one.before) for at, one in enumerate(events)]
-        put = [event.resource for event in events if event.type is not EventType.DELETED]
-        gone = [event.resource.key for event in events if event.type is EventType.DELETED]
-        self.registry = self.registry.changed(put, gone, revision=self.revision + len(events))
-        self._history.add(events)
+        self._take_in(events, self.revision + len(events))
         self._known |= standing
         self._remember(keys)
         self._waiting -= keys  # not before: what is not taken in is not forgotten
         self.synced.set()
         if events:
-            self._tell()
+            self._wake()
         for listener in self.touched:
             listener(keys)
 
@@ -211,10 +181,6 @@ class KubernetesStore:
             one for kind, one in self._reflectors.items() if (kind.group, kind.type) == (key.group, key.type)
         )
         return reflector.objects.get((key.namespace, key.name))
-
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
 
 
 def _kept(item: Json) -> Json:

@@ -10,7 +10,6 @@ One thread (the event loop's) uses it. A commit is a few milliseconds, nearly al
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -24,13 +23,13 @@ from exitway.resources.kinds import read
 from exitway.resources.problem import Place, Problem, Problems
 from exitway.resources.registry import Registry
 from exitway.resources.resource import Resource
-from exitway.store.change import Change, Commit, Conflict, Delete, Event, EventType, version
+from exitway.store.change import Change, Commit, Conflict, Delete, Event, EventType, parts, version
 from exitway.store.database import connect, contents, damaged, transaction
-from exitway.store.history import History
+from exitway.store.reading import Rules
 from exitway.store.stamp import deleted, same, stamp
 
 
-class Store:
+class Store(Rules):
     """The resources of one machine.
 
     Raises:
@@ -43,18 +42,10 @@ class Store:
         self._clock = clock
         self._connection = connect(path)
         try:
-            self.registry = _load(self._connection, path)
+            super().__init__(_load(self._connection, path), history)
         except BaseException:
             self._connection.close()
             raise
-        self._history = History(self.registry.revision, history)
-        self._news = asyncio.Event()
-        self._closed = False
-
-    @property
-    def revision(self) -> int:
-        """The revision of the last change; it only grows, also over restarts."""
-        return self.registry.revision
 
     def commit(self, changes: Sequence[Change]) -> Commit:
         """Make all of the changes, or none. No two of them may have the same key.
@@ -67,9 +58,8 @@ class Store:
         commit = self.trial(changes)
         if commit.events:
             self._write(commit)
-            self.registry = self.registry.changed(*_parts(commit.events), revision=commit.revision)
-            self._history.add(commit.events)
-            self._tell()
+            self._take_in(commit.events, commit.revision)
+            self._wake()
         return commit
 
     def trial(self, changes: Sequence[Change]) -> Commit:
@@ -84,24 +74,9 @@ class Store:
                 revision += 1
         return Commit(revision, tuple(events))
 
-    def since(self, revision: int) -> Sequence[Event]:
-        """The events after that revision that there are now. Raises as :meth:`after`."""
-        return self._history.since(revision)
-
-    async def after(self, revision: int) -> Sequence[Event]:
-        """The events after that revision, as soon as there are any; none when the store is closed. Whoever follows slowly delays nobody.
-
-        Raises:
-            Gone: they are not, or no longer, known.
-        """
-        while not (events := self.since(revision)) and not self._closed:
-            await self._news.wait()
-        return events
-
     def close(self) -> None:
         """End the followers and close the file."""
-        self._closed = True
-        self._tell()
+        super().close()
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -124,7 +99,7 @@ class Store:
         return Event(EventType.MODIFIED if before else EventType.ADDED, revision, stored, before)
 
     def _write(self, commit: Commit) -> None:
-        put, gone = _parts(commit.events)
+        put, gone = parts(commit.events)
         with transaction(self._connection):
             self._connection.executemany(
                 "INSERT OR REPLACE INTO resource VALUES (?, ?, ?, ?, ?)",
@@ -134,15 +109,6 @@ class Store:
                 "DELETE FROM resource WHERE api_group = ? AND type = ? AND namespace = ? AND name = ?", map(_row, gone)
             )
             self._connection.execute("UPDATE revision SET value = ?", [commit.revision])
-
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
-
-
-def _parts(events: Sequence[Event]) -> tuple[list[Resource], list[Key]]:
-    put = [event.resource for event in events if event.type is not EventType.DELETED]
-    return put, [event.resource.key for event in events if event.type is EventType.DELETED]
 
 
 def _row(key: Key) -> tuple[str, str, str, str]:
