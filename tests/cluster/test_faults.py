@@ -123,7 +123,7 @@ def api_server() -> None:
 
 def api_server_does_not_answer() -> None:
     with node.held(node.part("kube-apiserver")):
-        time.sleep(20)
+        time.sleep(60)
 
 
 def kubelet() -> None:
