@@ -25,7 +25,7 @@ from typing import Any
 from exitway.dns import wire
 from exitway.dns.synthetic import Addresses
 from exitway.names.guard import Network
-from exitway.names.host import Host
+from exitway.names.host import Host, patterns
 
 DOMAINS = ("cluster.local",)
 _HEXADECIMAL = frozenset("0123456789abcdef")
@@ -117,8 +117,7 @@ def _outside(name: str, cluster: Cluster, view: View) -> Fate:
 
 def pattern(name: str, named: Container[Host]) -> Host | None:
     """The most specific pattern that matches a name."""
-    candidates = (Host(name), *(Host(name[start:], wildcard=True) for start in range(1, len(name) + 1)))
-    return next((host for host in candidates if host in named), None)
+    return next((host for host in patterns(name) if host in named), None)
 
 
 def neighbours(name: str, cluster: Cluster, view: View) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from exitway.dns.synthetic import Addresses
 from exitway.dns.upstream import Resolved, Upstream
 from exitway.names.call import Reason
 from exitway.names.guard import Excepted, Network, audited, permitted
-from exitway.names.host import LOCAL_HOST, Host, ends_in_number, is_name
+from exitway.names.host import LOCAL_HOST, Host, ends_in_number, is_name, patterns
 from exitway.names.question import Kind, Question, parse
 
 LOOPBACK = "127.0.0.1"
@@ -57,8 +57,7 @@ class Lost:
         """Whether the question is about what was lost: by the most specific pattern."""
         if now > self.until:
             return False
-        patterns = (Host(name), *(Host(name[start:], wildcard=True) for start in range(1, len(name) + 1)))
-        known = (self.entries.get((host, question.port, question.kind)) for host in patterns)
+        known = (self.entries.get((host, question.port, question.kind)) for host in patterns(name))
         return next((lost for lost in known if lost is not None), False)
 
 

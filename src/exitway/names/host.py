@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z", re.ASCII | re.IGNORECASE)
@@ -76,6 +77,12 @@ class Host:
 
     def __str__(self) -> str:
         return f"*{self.suffix}" if self.wildcard else self.suffix
+
+
+def patterns(name: str) -> Iterator[Host]:
+    """Every pattern that matches a name (in normal form), the most specific first."""
+    yield Host(name)
+    yield from (Host(name[start:], wildcard=True) for start in range(1, len(name) + 1))
 
 
 def authority_name(authority: str) -> str:

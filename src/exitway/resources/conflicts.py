@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from exitway.names.host import Host
+from exitway.names.host import Host, patterns
 from exitway.names.key import Key
 from exitway.names.workload import SYSTEM_NAMESPACE
 from exitway.resources.claims import PortClaim, claim_of, vouchers_of
@@ -91,8 +91,7 @@ def _overlapping(hosts: Mapping[Host, object], host: Host) -> Iterator[Host]:
     if host.wildcard:
         yield from (one for one in hosts if host.covers(one) or one.covers(host))
         return
-    wider = (Host(host.suffix[start:], wildcard=True) for start in range(1, len(host.suffix) + 1))
-    yield from (one for one in (host, *wider) if one in hosts)
+    yield from (one for one in patterns(host.suffix) if one in hosts)
 
 
 def _owners(registry: Registry, namespace: str, port: PortClaim) -> Iterator[Key]:
