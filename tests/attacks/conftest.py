@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,19 +44,19 @@ INWARD = tuple(
 ALIASED = ("alias.inside.lab.test",)
 
 
-def rules(service):
-    helper = [{"number": service.port, "protocol": "HTTP"}]
+def rules(peer, helper=()):
+    """What is allowed; ``helper``: ports at which names that lead inward may be asked, too."""
+    tcp = [{"number": peer[1], "protocol": "TCP"}]
     return [
         rule("allowed", hosts=["a.lab.test", "httpbin.org"], ports=WEB),
         rule("below", hosts=["*.wild.lab.test"], ports=WEB),
         rule("barred", action="DENY", hosts=["denied.wild.lab.test"], ports=WEB),
-        rule("inward", hosts=INWARD + ALIASED, ports=WEB + helper),
+        rule("inward", hosts=INWARD + ALIASED, ports=[*WEB, *helper]),
         rule("untrusted", hosts=["untrusted.lab.test"], ports=[{"number": 443, "protocol": "HTTP"}], originateTLS=True),
         rule("limited", hosts=["www.google.com"], ports=WEB[:1], methods=["GET"], paths=["/open/*"]),
-        rule("tcp-by-name", hosts=["c.lab.test"], ports=[{"number": 7, "protocol": "TCP"}]),
-        rule("direct-range", cidrs=[f"{DIRECT}/32"], ports=[{"number": 7, "protocol": "TCP"}], direct=True),
+        rule("tcp-by-name", hosts=["c.lab.test"], ports=tcp),
         rule("direct-name", hosts=["api.github.com"], ports=WEB[1:], direct=True),
-        rule("peer", cidrs=[f"{PEER[0]}/32"], ports=[{"number": PEER[1], "protocol": "TCP"}]),
+        rule("peer", cidrs=[f"{peer[0]}/32"], ports=tcp),
     ]
 
 
@@ -80,29 +81,20 @@ class Boundary:
         return outcome, leaks(facts, self.target, nothing=row.nothing)
 
 
-def target(lab: Lab, installed: Exitway, service: Service) -> Target:
-    both = {
-        name: (lab.address(name), lab.address(name, 6))
-        for name in (
-            "a.lab.test",
-            "httpbin.org",
-            "www.google.com",
-            "api.github.com",
-            "untrusted.lab.test",
-            "*.wild.lab.test",
-        )
-    }
+SHARED = ("httpbin.org", "www.google.com", "api.github.com", "untrusted.lab.test", "*.wild.lab.test")
+"""Names that may be dialled as the allowed one may."""
+
+
+def target(lab: Lab, service: Service, *, further_peers: tuple[str, ...] = (), **more: Any) -> Target:
+    """What :func:`rules` allow, and what they do not. ``more``: what is not the same wherever one attacks."""
+    both = {name: (lab.address(name), lab.address(name, 6)) for name in ("a.lab.test", "c.lab.test", *SHARED)}
     return Target(
-        ipv4="198.18.9.9",
-        ipv6="2001:db8::9",
         refused="b.lab.test",
         allowed="a.lab.test",
         http=80,
         tls=443,
-        addresses=both.pop("a.lab.test"),
-        peer=PEER,
-        further_peers=(DIRECT, lab.address("c.lab.test"), lab.address("c.lab.test", 6)),
-        resolvers=(zone.DNS_SERVER,),
+        addresses=both["a.lab.test"],
+        further_peers=further_peers + both["c.lab.test"],
         wildcard="wild.lab.test",
         barred="denied.wild.lab.test",
         redirecting="httpbin.org",
@@ -114,8 +106,8 @@ def target(lab: Lab, installed: Exitway, service: Service) -> Target:
         helper_port=service.port,
         helper_socket=str(service.path),
         helper_abstract=service.abstract,
-        directories=(str(installed.settings.runtime_dir), str(installed.settings.state_dir)),
-        others={**both, "c.lab.test": ()},
+        others={**{name: both[name] for name in SHARED}, "c.lab.test": ()},
+        **more,
     )
 
 
@@ -126,10 +118,19 @@ def boundary(lab: Lab) -> Iterator[Boundary]:
     installed("up")
     try:
         with Service(directory) as service, socket.create_connection(("198.18.9.9", 7)) as inherited:
-            installed(
-                "create", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": rules(service)})
+            range_ = rule("direct-range", cidrs=[f"{DIRECT}/32"], ports=[{"number": 7, "protocol": "TCP"}], direct=True)
+            items = [range_, *rules(PEER, [{"number": service.port, "protocol": "HTTP"}])]
+            installed("create", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+            goal = target(
+                lab,
+                service,
+                ipv4="198.18.9.9",
+                ipv6="2001:db8::9",
+                peer=PEER,
+                further_peers=(DIRECT,),
+                resolvers=(zone.DNS_SERVER,),
+                directories=(str(installed.settings.runtime_dir), str(installed.settings.state_dir)),
             )
-            goal = target(lab, installed, service)
             hasty = lab.watch()
             options = {"env": installed.environment, "pass_fds": [inherited.fileno()]}
             run = [sys.executable, "-m", "exitway", "run", "-n", "shop", "--name", "attacker", "--"]

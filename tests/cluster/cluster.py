@@ -27,6 +27,11 @@ CLIENT = "localhost/exitway-client:1"
 """The image of a test's own pods: python3 with dnspython, curl, sh, coreutils, ip, nft, busybox."""
 
 
+def environment() -> dict[str, str]:
+    """Where kubectl and helm are, and the cluster that they speak to."""
+    return os.environ | {"KUBECONFIG": str(STATE / "kubeconfig"), "PATH": f"{STATE / 'bin'}:{os.environ['PATH']}"}
+
+
 def run(*words: object, stdin: str | None = None, check: bool = True, seconds: float = 120) -> str:
     """What a command prints, run in the repository, with kubectl and helm at hand; stderr too where it need not end well."""
     done = subprocess.run(
@@ -37,7 +42,7 @@ def run(*words: object, stdin: str | None = None, check: bool = True, seconds: f
         text=True,
         check=False,
         timeout=seconds,
-        env=os.environ | {"KUBECONFIG": str(STATE / "kubeconfig"), "PATH": f"{STATE / 'bin'}:{os.environ['PATH']}"},
+        env=environment(),
         cwd=REPOSITORY,
     )
     assert not check or done.returncode == 0, f"{' '.join(map(str, words))[:300]}: {done.stdout}{done.stderr}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from exitway.attack.judge import leaks
 from exitway.attack.row import Row
 from exitway.attack.target import Target
 from exitway.lab import zone
-from tests.attacks.conftest import ALIASED, INWARD, WEB, rule
-from tests.cluster.cluster import STATE, Json, Namespace
+from tests.attacks.conftest import rules, target
+from tests.cluster.cluster import Namespace, environment
 from tests.cluster.outside import Outside
 
 OF_A_PROGRAM = {
@@ -29,24 +28,7 @@ OF_A_PROGRAM = {
 """What a sealed program may not do, and a pod may: without it, nothing gets out by them either (their other attempts are in ``test_boundary.py``)."""
 TRIED = [row.id for row in ROWS.values() if row.attempts and row.id not in OF_A_PROGRAM]
 REFUSED, PEER = ("198.51.100.99", "3fff::9:9"), ("198.51.100.77", 7)
-TCP = [{"number": PEER[1], "protocol": "TCP"}]
 WORLD_RESOLVER = "198.18.255.2"
-ENVIRONMENT = os.environ | {"KUBECONFIG": str(STATE / "kubeconfig"), "PATH": f"{STATE / 'bin'}:{os.environ['PATH']}"}
-SHARED = ("httpbin.org", "www.google.com", "api.github.com", "untrusted.lab.test", "*.wild.lab.test")
-
-
-def rules() -> list[Json]:
-    return [
-        rule("allowed", hosts=["a.lab.test", "httpbin.org"], ports=WEB),
-        rule("below", hosts=["*.wild.lab.test"], ports=WEB),
-        rule("barred", action="DENY", hosts=["denied.wild.lab.test"], ports=WEB),
-        rule("inward", hosts=INWARD + ALIASED, ports=WEB),
-        rule("untrusted", hosts=["untrusted.lab.test"], ports=[{"number": 443, "protocol": "HTTP"}], originateTLS=True),
-        rule("limited", hosts=["www.google.com"], ports=WEB[:1], methods=["GET"], paths=["/open/*"]),
-        rule("tcp-by-name", hosts=["c.lab.test"], ports=TCP),
-        rule("direct-name", hosts=["api.github.com"], ports=WEB[1:], direct=True),
-        rule("peer", cidrs=[f"{PEER[0]}/32"], ports=TCP),
-    ]
 
 
 @dataclass
@@ -69,47 +51,27 @@ class Boundary:
         )
 
 
-def target(lab: Outside, service: Service) -> Target:
-    shared = {name: (lab.address(name), lab.address(name, 6)) for name in SHARED}
-    return Target(
-        ipv4=REFUSED[0],
-        ipv6=REFUSED[1],
-        refused="b.lab.test",
-        allowed="a.lab.test",
-        http=80,
-        tls=443,
-        addresses=(lab.address("a.lab.test"), lab.address("a.lab.test", 6)),
-        peer=PEER,
-        further_peers=(lab.address("c.lab.test"), lab.address("c.lab.test", 6)),
-        resolvers=(WORLD_RESOLVER, zone.DNS_SERVER),
-        wildcard="wild.lab.test",
-        barred="denied.wild.lab.test",
-        redirecting="httpbin.org",
-        limited="www.google.com",
-        limited_port=80,
-        untrusted="untrusted.lab.test",
-        inward=INWARD,
-        aliased=ALIASED,
-        helper_port=service.port,
-        helper_socket=str(service.path),
-        helper_abstract=service.abstract,
-        directories=("/run/exitway", "/var/run/secrets/exitway"),
-        others={**shared, "c.lab.test": ()},
-    )
-
-
 @pytest.fixture(scope="module")
 def boundary(namespace: Namespace, image: str, _outside: Outside) -> Iterator[Boundary]:
-    namespace.apply(*({**one, "metadata": {"name": one["metadata"]["name"]}} for one in rules()))
-    for one in rules():
+    items = rules(PEER)
+    namespace.apply(*({**one, "metadata": {"name": one["metadata"]["name"]}} for one in items))
+    for one in items:
         name = f"egressrules.exitway.dev/{one['metadata']['name']}"
         namespace.kubectl("wait", "--for=condition=Programmed", name, "--timeout=30s")
     program = {"name": "app", "image": image, "imagePullPolicy": "Never", "securityContext": {"runAsUser": 0}}
     pod = namespace.pod("attacker", containers=[program | {"command": ["sleep", "infinity"]}])
     inside = f"exec kubectl exec -i -n {pod.namespace} {pod.name} -c app -- python3"
     with tempfile.TemporaryDirectory(prefix="exitway-") as directory, Service(Path(directory)) as service:
-        goal = target(_outside, service)
-        attacker = Attacker(goal, ["sh", "-c", f'shift; {inside} "$@"', "sh"], env=ENVIRONMENT)
+        goal = target(
+            _outside,
+            service,
+            ipv4=REFUSED[0],
+            ipv6=REFUSED[1],
+            peer=PEER,
+            resolvers=(WORLD_RESOLVER, zone.DNS_SERVER),
+            directories=("/run/exitway", "/var/run/secrets/exitway"),
+        )
+        attacker = Attacker(goal, ["sh", "-c", f'shift; {inside} "$@"', "sh"], env=environment())
         yield Boundary(goal, attacker, service, _outside)
         attacker.close()
 

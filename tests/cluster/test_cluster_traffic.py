@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.cluster.cluster import SERVE, STATE, Json, Namespace, Pod, container, kubectl, on_node, run, until
+from tests.cluster.cluster import SERVE, Json, Namespace, Pod, container, environment, kubectl, on_node, run, until
 from tests.cluster.outside import Seen
 
 PROBES: dict[str, Json] = {
@@ -101,8 +101,8 @@ def test_the_kubelet_probes(kind: str, namespace: Namespace) -> None:
 
 @contextmanager
 def forwarded(namespace: Namespace) -> Iterator[str]:
-    command = f"{STATE}/bin/kubectl --kubeconfig {STATE}/kubeconfig port-forward -n {namespace.name} pod/server :8080"
-    with subprocess.Popen(command.split(), stdout=subprocess.PIPE, text=True) as process:
+    command = ["kubectl", "port-forward", "-n", namespace.name, "pod/server", ":8080"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         try:
             assert process.stdout
             yield process.stdout.readline().split()[2]  # Forwarding from 127.0.0.1:40123 -> 8080
