@@ -42,20 +42,12 @@ def workload_sockets() -> list[socket.socket]:
 
     Also on loopback: a machine without ``/etc/resolv.conf`` asks there (resolv.conf(5)).
     """
-    families = [(socket.AF_INET, RESOLVER_IPV4), (socket.AF_INET, "127.0.0.1")]
-    if socket.has_dualstack_ipv6():
-        families.append((socket.AF_INET6, RESOLVER_IPV6))
-    kinds = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
-    return [_bound(family, kind, address, _PORT) for family, address in families for kind in kinds]
+    return _both_kinds((RESOLVER_IPV4, "127.0.0.1", RESOLVER_IPV6), _PORT)
 
 
 def pod_sockets() -> list[socket.socket]:
     """The same of a pod, which may have a name server of its own: at a port that is nobody else's."""
-    families = [(socket.AF_INET, "127.0.0.1")]
-    if socket.has_dualstack_ipv6():
-        families.append((socket.AF_INET6, "::1"))
-    kinds = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
-    return [_bound(family, kind, address, NODE_RESOLVER_PORT) for family, address in families for kind in kinds]
+    return _both_kinds(("127.0.0.1", "::1"), NODE_RESOLVER_PORT)
 
 
 def loopback_sockets(port: int = 0) -> list[socket.socket]:
@@ -64,9 +56,9 @@ def loopback_sockets(port: int = 0) -> list[socket.socket]:
     Raises:
         OSError: somebody has the port.
     """
-    stream = _bound(socket.AF_INET, socket.SOCK_STREAM, "127.0.0.1", port)
+    stream = _bound(socket.SOCK_STREAM, "127.0.0.1", port)
     try:
-        return [stream, _bound(socket.AF_INET, socket.SOCK_DGRAM, "127.0.0.1", stream.getsockname()[1])]
+        return [stream, _bound(socket.SOCK_DGRAM, "127.0.0.1", stream.getsockname()[1])]
     except OSError:
         stream.close()
         raise
@@ -78,9 +70,7 @@ def public_sockets(port: int) -> list[socket.socket]:
     Raises:
         OSError: somebody has the port.
     """
-    families = [(socket.AF_INET, "0.0.0.0")] + [(socket.AF_INET6, "::")] * socket.has_dualstack_ipv6()  # noqa: S104
-    kinds = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
-    return [_bound(family, kind, address, port) for family, address in families for kind in kinds]
+    return _both_kinds(("0.0.0.0", "::"), port)  # noqa: S104
 
 
 class NameServer:
@@ -176,7 +166,14 @@ def _send(one: socket.socket, response: bytes, asker: Any) -> None:
         one.sendto(response, asker)
 
 
-def _bound(family: int, kind: int, address: str, port: int) -> socket.socket:
+def _both_kinds(addresses: Sequence[str], port: int) -> list[socket.socket]:
+    """For UDP and TCP at each address, but for those of IPv6 where there is none."""
+    there = [address for address in addresses if ":" not in address or socket.has_dualstack_ipv6()]
+    return [_bound(kind, address, port) for address in there for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]
+
+
+def _bound(kind: int, address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     one = socket.socket(family, kind | socket.SOCK_NONBLOCK)
     try:
         if family == socket.AF_INET6:
