@@ -4,7 +4,6 @@ import base64
 import json
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 import pytest
@@ -101,7 +100,7 @@ def expired(valid):
     return f"{text}.{_encoded(b''.join(number.to_bytes(32) for number in pair))}"
 
 
-SIGNING_KEY = Path(STATE) / "node/etc/sa.key"
+SIGNING_KEY = STATE / "node/etc/sa.key"
 
 
 def _encoded(data):
