@@ -7,9 +7,8 @@ in a pod can ask what its proxy asks, and must gain nothing by it. So a name is 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Awaitable, Container
+from collections.abc import Container, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,7 +56,7 @@ class Answers:
     def cluster(self, cluster: Cluster) -> None:
         self._names.cluster = cluster
 
-    def to_pod(self, query: bytes, source: Source) -> bytes | Awaitable[bytes | None] | None:
+    def to_pod(self, query: bytes, source: Source) -> bytes | Coroutine[Any, Any, bytes | None] | None:
         """The answer to a pod's query. A pod that is not known yet, or is none, is told what every pod would be."""
         now = asyncio.get_running_loop().time()
         share = self._shares.of(source.address, now)
@@ -73,7 +72,7 @@ class Answers:
         named = _Named(self, pod)
         return View(_OwnAddresses(self.pins.addresses, named), pod.namespace, pod.search, named, pod.without)
 
-    def to_proxy(self, query: bytes, source: Source) -> Awaitable[bytes | None] | None:
+    def to_proxy(self, query: bytes, source: Source) -> Coroutine[Any, Any, bytes | None] | None:
         """The answer to a question of a pod's proxy."""
         now = asyncio.get_running_loop().time()
         share = self._shares.of(source.address, now)
@@ -156,10 +155,9 @@ class _OwnAddresses(HashedAddresses):
         return self._addresses.is_pinned(name)
 
 
-async def _waiting(answer: Awaitable[bytes | None], share: Share) -> bytes | None:
+async def _waiting(answer: Coroutine[Any, Any, bytes | None], share: Share) -> bytes | None:
     if share.waiting >= MOST_WAITING:
-        if inspect.iscoroutine(answer):
-            answer.close()
+        answer.close()
         return None
     share.waiting += 1
     try:

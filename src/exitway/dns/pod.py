@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import dns.rcode
 import dns.rdatatype
@@ -36,7 +37,7 @@ class PodNames:
         """Ask no more."""
         self._forwarder.close()
 
-    def answer(self, message: bytes, view: View, *, stream: bool = False) -> bytes | Awaitable[bytes] | None:
+    def answer(self, message: bytes, view: View, *, stream: bool = False) -> bytes | Coroutine[Any, Any, bytes] | None:
         """The answer to one query, at once or when it is known. None: it is not a query. ``stream``: it came over TCP."""
         if len(message) < 12 or message[2] & 0x80:
             return None
@@ -67,7 +68,7 @@ class PodNames:
             denial(query) if resolved.rcode == dns.rcode.NXDOMAIN else plain_answer(query, view.addresses, view.without)
         )
 
-    def _synthetic(self, query: wire.Query, message: bytes, view: View) -> bytes | Awaitable[bytes]:
+    def _synthetic(self, query: wire.Query, message: bytes, view: View) -> bytes | Coroutine[Any, Any, bytes]:
         if query.name.endswith(".arpa"):
             return parsed_answer(message, view.addresses)
         questions = [self._has(name) for name in neighbours(query.name, self.cluster, view)]

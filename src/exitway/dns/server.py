@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +32,7 @@ class Source:
     stream: bool
 
 
-Answer = Callable[[bytes, Source], Awaitable[bytes | None] | bytes | None]
+Answer = Callable[[bytes, Source], Coroutine[Any, Any, bytes | None] | bytes | None]
 """The answer to a query, each without the length that TCP puts before it; at once, or when it is known. None: say nothing, it is not a query."""
 
 
@@ -114,11 +113,11 @@ class NameServer:
             elif answer is not None:
                 if len(self._queries) < _MOST_QUERIES:
                     self._begin(self._queries, self._reply(one, answer, asker))
-                elif inspect.iscoroutine(answer):
+                else:
                     answer.close()
 
     @staticmethod
-    async def _reply(one: socket.socket, answer: Awaitable[bytes | None], asker: Any) -> None:
+    async def _reply(one: socket.socket, answer: Coroutine[Any, Any, bytes | None], asker: Any) -> None:
         response = await answer
         if response is not None:
             _send(one, response, asker)

@@ -37,7 +37,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -293,7 +293,7 @@ class NameProcess:
 
     def _answer(
         self, identity: str, query: bytes, addresses: Announced, source: Source
-    ) -> bytes | Awaitable[bytes] | None:
+    ) -> bytes | Coroutine[Any, Any, bytes] | None:
         if self._pods is None:
             return answer(query, addresses)
         view = self._views.get(identity) or View(addresses)
