@@ -74,16 +74,17 @@ class Sidecars:
 
     def _changed(self, names: AbstractSet[Name]) -> None:
         for name in names:
-            self._forget(self._pods.pop(name, None))
+            if name in self._pods:
+                self._forget(self._pods.pop(name))
             if name in self.reflector.objects:
                 pod = self._pods[name] = Sidecar.of(self.reflector.objects[name])
                 for address in pod.addresses:
                     self._at.setdefault(address, []).append(pod)
         self.tell()
 
-    def _forget(self, pod: Sidecar | None) -> None:
-        for address in pod.addresses if pod else ():
-            self._at[address].remove(pod)  # type: ignore[arg-type]  # there is none without a pod
+    def _forget(self, pod: Sidecar) -> None:
+        for address in pod.addresses:
+            self._at[address].remove(pod)
             if not self._at[address]:
                 del self._at[address]
 
