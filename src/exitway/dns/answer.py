@@ -50,7 +50,7 @@ def parsed_answer(query: bytes, addresses: Addresses) -> bytes:
         message = dns.message.from_wire(query)
         response = dns.message.make_response(message, recursion_available=True, our_payload=wire.PAYLOAD_BYTES)
     except dns.exception.DNSException:
-        return query[:2] + bytes([0x80 | query[2] & 0x79, 0x80 | dns.rcode.FORMERR, *[0] * 8])
+        return wire.refusal(query, wire.FORMERR)
     response.set_rcode(_fill(response, message, addresses))
     if not response.answer and response.rcode() in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
         response.authority.append(_authority())

@@ -110,6 +110,4 @@ class PodNames:
 def _odd(message: bytes, addresses: Addresses) -> bytes:
     """The answer to what is not plain: that it is wrong, or that nobody is asked for that."""
     response = parsed_answer(message, addresses)
-    return (
-        response if response[3] & 15 else message[:2] + bytes([0x80 | message[2] & 0x79, 0x80 | wire.REFUSED, *[0] * 8])
-    )
+    return response if response[3] & 15 else wire.refusal(message, wire.REFUSED)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 A, CNAME, PTR, TXT, AAAA, OPT = 1, 5, 12, 16, 28, 41
-NOERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
+NOERROR, FORMERR, SERVFAIL, NXDOMAIN, REFUSED = 0, 1, 2, 3, 5
 PAYLOAD_BYTES = 1232
 """What we are ready to receive over UDP: it passes everywhere in one piece (https://www.dnsflagday.net/2020/)."""
 
@@ -110,6 +110,11 @@ def read(message: bytes) -> Query | None:
     name = b".".join(labels).decode().lower()
     rdtype = int.from_bytes(message[at - 4 : at - 2])
     return Query(message[:2], bool(message[2] & 1), message[_HEADER:at], name, rdtype, edns)
+
+
+def refusal(message: bytes, rcode: int) -> bytes:
+    """What is said to a message of which no more is taken in than its header."""
+    return message[:2] + bytes([0x80 | message[2] & 0x79, 0x80 | rcode, *[0] * 8])
 
 
 def soa(ttl_seconds: int) -> bytes:
