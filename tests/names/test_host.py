@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exitway.names.host import Host, is_label
+from exitway.names.host import Host, is_label, patterns
 
 # Few letters, so that patterns and names meet.
 texts = st.text("ab.-", min_size=1, max_size=6)
@@ -64,6 +64,11 @@ def test_of_two_patterns_that_match_a_name_one_covers_the_other_and_the_narrower
         narrower, wider = (one, other) if other.covers(one) else (other, one)
         assert wider.wildcard
         assert not narrower.wildcard or len(narrower.suffix) > len(wider.suffix)
+
+
+@given(hosts, names)
+def test_the_patterns_of_a_name_are_those_that_match_it(host, name):
+    assert host.matches(name) == (host in patterns(name))
 
 
 @given(hosts)
