@@ -101,6 +101,12 @@ def test_a_lost_query_is_asked_again(play, monkeypatch):
     play(scene)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_where_there_is_nobody_to_ask_one_hears_it_at_once(stream):
+    query = wire.question("db.shop.svc.cluster.local", wire.A)
+    assert asyncio.run(forward.Forwarder(()).ask(query, stream=stream)) is None
+
+
 def test_a_hundred_at_once_get_each_its_own_answer(play):
     async def scene(cluster):
         names = [f"n{number}.shop.svc.cluster.local" for number in range(300)]

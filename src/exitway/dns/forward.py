@@ -24,12 +24,13 @@ class Forwarder:
     """Asks ``servers`` (``address``, ``address:port`` or ``[address]:port``) in turn. Needs a running event loop when it asks."""
 
     def __init__(self, servers: Sequence[str]) -> None:
+        self._patience = PATIENCE_SECONDS if servers else ()
         self._servers = cycle([name_server(server) for server in servers])
         self._exchange: _Exchange | None = None
 
     async def ask(self, query: wire.Query, *, stream: bool = False) -> bytes | None:
         """The response, with the id of the query. None: nobody answers. ``stream``: over TCP."""
-        for patience in PATIENCE_SECONDS:
+        for patience in self._patience:
             with contextlib.suppress(TimeoutError, OSError, asyncio.IncompleteReadError):
                 async with asyncio.timeout(patience):
                     response = await (self._ask_stream(query) if stream else self._ask_datagram(query))
