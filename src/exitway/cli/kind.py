@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import click
 
 from exitway.cli.problems import printable
 from exitway.resources.kind_names import KIND_NAMES, KindName, kinds_called, without_hyphens
+from exitway.resources.paths import collection
 
 Kinds = tuple[KindName, ...]
 """What one word means: a kind, in each of its versions."""
@@ -40,8 +40,7 @@ def kinds_and_names(arguments: Sequence[str], verb: str) -> tuple[Kinds, list[st
 
 def paths(kinds: Kinds, namespace: str | None) -> list[str]:
     """The collections of the kinds in the API, of one namespace or of all."""
-    where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
-    return [f"/apis/{kind.api_version}{where}/{kind.plural}" for kind in kinds]
+    return [collection(kind, namespace or "") for kind in kinds]
 
 
 def full_kind(wire: Mapping[str, Any]) -> str:

@@ -15,7 +15,6 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from exitway.api.plan import Verb, plan
 from exitway.api.status import Cause, Refusal
@@ -26,6 +25,7 @@ from exitway.names.key import Key
 from exitway.names.workload import SYSTEM_NAMESPACE
 from exitway.resources.form import mapping
 from exitway.resources.kind_names import KIND_NAMES, KindName
+from exitway.resources.paths import collection, collection_of, path_of
 from exitway.resources.problem import Problem
 from exitway.resources.registry import Registry
 from exitway.resources.resource import Json, Resource
@@ -160,9 +160,8 @@ async def _present(kube: Kube, wires: Iterable[Json]) -> Registry:
 
 
 async def _list(kube: Kube, kind: KindName, namespace: str) -> list[Resource]:
-    where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
     try:
-        answer = await kube.request("GET", f"/apis/{kind.api_version}{where}/{kind.plural}")
+        answer = await kube.request("GET", collection(kind, namespace))
     except KubeError as error:
         if error.code == 403:  # the webhook sees them all the same
             return []
@@ -179,17 +178,6 @@ def _resource(kind: KindName, item: Json) -> Resource:
         return resource
     metadata = item["metadata"]
     return Resource(Key(kind.type, metadata["namespace"], metadata["name"], kind.group), "", kind.kind, item, ())
-
-
-def collection_of(key: Key) -> str:
-    """The path of the objects of its kind, in its namespace."""
-    kind = next(kind for kind in KIND_NAMES if (kind.group, kind.type) == (key.group, key.type))
-    return f"/apis/{kind.api_version}/namespaces/{quote(key.namespace, safe='')}/{kind.plural}"
-
-
-def path_of(key: Key) -> str:
-    """The path of the object."""
-    return f"{collection_of(key)}/{quote(key.name, safe='')}"
 
 
 def _so_far(done: Sequence[Done], of: int, index: int) -> list[Cause]:

@@ -10,6 +10,7 @@ from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
 from exitway.names.cluster import CAPTURED
 from exitway.resources.kind_names import KIND_NAMES
+from exitway.resources.paths import collection
 from exitway.resources.resource import Json
 
 OURS = "app.kubernetes.io/part-of=exitway"
@@ -29,7 +30,7 @@ async def report(kube: Kube) -> Json:
             return "", []
         return answer["metadata"]["resourceVersion"], answer["items"]
 
-    lists = [items(f"/apis/{kind.api_version}/{kind.plural}") for kind in KIND_NAMES]
+    lists = [items(collection(kind)) for kind in KIND_NAMES]
     parts = [items(path, OURS) for path in _PARTS]
     found = await asyncio.gather(items("/api/v1/pods", CAPTURED), *parts, *lists)
     (_, pods), running, rules = found[0], found[1 : 1 + len(parts)], found[1 + len(parts) :]

@@ -25,7 +25,8 @@ from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
 from exitway.names.key import Key
 from exitway.resources.brief import destinations, ports
-from exitway.resources.kind_names import KIND_NAMES
+from exitway.resources.kind_names import kind_of
+from exitway.resources.paths import path_of
 from exitway.resources.resource import Json
 from exitway.store.kubernetes import KubernetesStore, Standing
 
@@ -168,13 +169,13 @@ class StatusWriter:
 
     async def _write(self, standing: Standing, replica: str, status: Json | None) -> None:
         key = standing.key
-        kind = next(kind for kind in KIND_NAMES if (kind.group, kind.type) == (key.group, key.type))
+        kind = kind_of(key)
         body: Json = {
             "apiVersion": kind.api_version,
             "kind": kind.kind,
             "metadata": {"name": key.name, "uid": standing.uid},
         }
-        path = f"/apis/{kind.api_version}/namespaces/{key.namespace}/{kind.plural}/{key.name}/status"
+        path = f"{path_of(key)}/status"
         await self._pace.turn()
         try:
             answer: Any = await self._kube.apply(

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from exitway.cluster.changes import Done, collection_of
+from exitway.cluster.changes import Done
 from exitway.kube.client import Kube
 from exitway.kube.reflector import Reflector
+from exitway.resources.paths import collection_of
 
 ACKNOWLEDGED_SECONDS = 10.0
 RULES_PER_SECOND = 20.0

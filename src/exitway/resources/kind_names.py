@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from exitway.names.key import Key
+
 
 @dataclass(frozen=True, slots=True)
 class KindName:
@@ -29,6 +31,11 @@ KIND_NAMES = (
     KindName("config.istio.io", "v1alpha2", "EgressRule", "egressrules", "egressrule", "egress-rule"),
     KindName("exitway.dev", "v1", "EgressRule", "egressrules", "egressrule", "egress-rule"),
 )
+
+
+def kind_of(key: Key) -> KindName:
+    """The kind of the object that has the key."""
+    return next(kind for kind in KIND_NAMES if (kind.group, kind.type) == (key.group, key.type))
 
 
 def kinds_called(word: str) -> tuple[KindName, ...]:
