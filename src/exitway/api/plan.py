@@ -100,8 +100,11 @@ def _deletions(registry: Registry, wires: Sequence[Json]) -> list[Change]:
     changes, causes = list[Change](), list[Cause]()
     meant = list[tuple[int, Key]]()
     for index, wire in enumerate(wires):
-        keys = [key for key in _keys(wire) if registry.get(key)]
-        causes += [] if keys else [Cause(_absent(_keys(wire), wire), index)]
+        possible = _keys(wire)
+        keys = [key for key in possible if registry.get(key)]
+        if not keys:
+            what = possible[0] if possible else f"an object of kind {wire.get('kind')}"
+            causes.append(Cause(absent(what), index))
         meant += [(index, key) for key in keys]
         changes += [Delete(key, _expected(wire)) for key in keys]
     if causes:
@@ -125,16 +128,26 @@ def _keys(wire: Mapping[str, Any]) -> list[Key]:
 def _existence(registry: Registry, verb: Verb, key: Key, index: int) -> list[Cause]:
     exists = registry.get(key) is not None
     if verb is Verb.CREATE and exists:
-        problem = Problem("EXW0611", f"{key} already exists", "apply or replace changes it", "metadata.name")
-        return [Cause(problem, index)]
+        return [Cause(present(key), index)]
     if verb is Verb.REPLACE and not exists:
-        return [Cause(_absent([key], {}), index)]
+        return [Cause(absent(key), index)]
     return []
 
 
-def _absent(keys: Sequence[Key], wire: Mapping[str, Any]) -> Problem:
-    what = str(keys[0]) if keys else f"an object of kind {wire.get('kind')}"
+def present(key: Key) -> Problem:
+    """What is to be created is there."""
+    return Problem("EXW0611", f"{key} already exists", "apply or replace changes it", "metadata.name")
+
+
+def absent(what: Key | str) -> Problem:
+    """What is to be changed is not there."""
     return Problem("EXW0612", f"{what} does not exist", "`exitway get egressrules` lists what does", "metadata.name")
+
+
+def overtaken(message: str) -> Problem:
+    """What is to be changed is at another version than was expected."""
+    hint = "read it again, and make the change to what it is now"
+    return Problem("EXW0613", message, hint, "metadata.resourceVersion")
 
 
 def _twice(keys: Sequence[tuple[int, Key]]) -> list[Cause]:

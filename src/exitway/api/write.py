@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from exitway.api.plan import overtaken
 from exitway.api.status import Cause, Refusal
-from exitway.resources.problem import Problem
 from exitway.store.change import Change, Commit, Conflict, Unavailable
 from exitway.store.store import Store
 
@@ -32,16 +32,9 @@ class Writer:
         try:
             commit = self.store.trial(changes) if dry_run else self.store.commit(changes)
         except Conflict as conflict:
-            problem = Problem(
-                "EXW0613",
-                str(conflict),
-                "read it again, and make the change to what it is now",
-                "metadata.resourceVersion",
-            )
             index = [change.key for change in changes].index(conflict.key)
-            raise Refusal(
-                409, "Conflict", f"the object has been modified: {conflict}", [Cause(problem, index)]
-            ) from conflict
+            causes = [Cause(overtaken(str(conflict)), index)]
+            raise Refusal(409, "Conflict", f"the object has been modified: {conflict}", causes) from conflict
         except Unavailable as error:
             raise Refusal(503, "ServiceUnavailable", str(error)) from error
         return commit, [] if dry_run or not wait else await self.programmed(self.store.revision)

@@ -11,11 +11,12 @@ from exitway.api import status as api
 from exitway.api.plan import Verb
 from exitway.cli.client import PATIENCE_SECONDS, Refusal, Unreachable
 from exitway.cluster.changes import Done, let_go, make
+from exitway.cluster.refusals import unknown_kind, whole
 from exitway.cluster.report import report
 from exitway.cluster.waiting import unacknowledged
 from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
-from exitway.resources.problem import Problem, Problems
+from exitway.resources.problem import Problems
 
 T = TypeVar("T")
 
@@ -117,13 +118,10 @@ def _in_our_words(do: Callable[[], T]) -> T:
 
 
 def _problems(error: KubeError) -> Problems:
+    problem = unknown_kind(f": {error.message}") if error.code == 404 else whole(error)
     if error.code == 0:
-        return Unreachable("EXW1402", error.message, "`kubectl cluster-info` shows whether it can be reached")
-    if error.code == 404:
-        hint = "Exitway's chart brings it: `helm install exitway`"
-        return Problems([Problem("EXW1404", f"the cluster does not know EgressRule: {error.message}", hint)])
-    hint = "`kubectl auth can-i --list` shows what you may do" if error.code in (401, 403) else ""
-    return Problems([Problem("EXW1403", f"the API server refuses: {error.message}", hint)])
+        return Unreachable(problem.code, problem.message, problem.hint)
+    return Problems([problem])
 
 
 def _bare(value: Any) -> Any:

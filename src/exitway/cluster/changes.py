@@ -166,7 +166,7 @@ async def _list(kube: Kube, kind: KindName, namespace: str) -> list[Resource]:
         if error.code == 403:  # the webhook sees them all the same
             return []
         if error.code == 404:
-            raise Refusal(404, "NotFound", error.message, [Cause(unknown_kind(kind.api_version))]) from error
+            raise Refusal(404, "NotFound", error.message, [Cause(unknown_kind(f" of {kind.api_version}"))]) from error
         raise
     return [_resource(kind, item) for item in answer["items"]]
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from exitway.api.plan import absent, overtaken, present
 from exitway.kube.error import KubeError
 from exitway.names.key import Key
 from exitway.resources.problem import Problem
@@ -18,16 +19,15 @@ def problems_of(error: KubeError, key: Key) -> list[Problem]:
     """What the API server, or a webhook behind it, has against an object."""
     details = error.status.get("details") or {}
     if error.code == 0:
-        return [Problem("EXW1402", error.message, "`kubectl cluster-info` shows whether it can be reached")]
+        return [whole(error)]
     if error.reason == "AlreadyExists":
-        return [Problem("EXW0611", f"{key} already exists", "apply or replace changes it", "metadata.name")]
+        return [present(key)]
     if error.code == 404:
         return [_absent(key, details)]
     if error.reason == "Conflict":
-        hint = "read it again, and make the change to what it is now"
-        return [Problem("EXW0613", f"{key} has changed meanwhile: {error.message}", hint, "metadata.resourceVersion")]
+        return [overtaken(f"{key} has changed meanwhile: {error.message}")]
     causes = [_problem(cause) for cause in details.get("causes") or ()]
-    return [cause for cause in causes if cause.code] or [_whole(error, key)]
+    return [cause for cause in causes if cause.code] or [whole(error, f" {key}")]
 
 
 def _absent(key: Key, details: Mapping[str, Any]) -> Problem:
@@ -35,18 +35,14 @@ def _absent(key: Key, details: Mapping[str, Any]) -> Problem:
         message = f"there is no namespace {key.namespace} in the cluster"
         return Problem("EXW1405", message, f"`kubectl create namespace {key.namespace}` makes it", "metadata.namespace")
     if not details.get("name"):
-        return unknown_kind(key.group)
-    hint = "`exitway get egressrules` lists what does"
-    return Problem("EXW0612", f"{key} does not exist", hint, "metadata.name")
+        return unknown_kind(f" of {key.group}")
+    return absent(key)
 
 
-def unknown_kind(group: str) -> Problem:
-    """The cluster has no definition of the group's kind."""
-    return Problem(
-        "EXW1404",
-        f"the cluster does not know EgressRule of {group}",
-        "Exitway's chart brings it: `helm install exitway`",
-    )
+def unknown_kind(more: str) -> Problem:
+    """The cluster has no definition of the kind; ``more``: of which group, or what it says itself."""
+    hint = "Exitway's chart brings it: `helm install exitway`"
+    return Problem("EXW1404", f"the cluster does not know EgressRule{more}", hint)
 
 
 def _problem(cause: Mapping[str, Any]) -> Problem:
@@ -55,6 +51,9 @@ def _problem(cause: Mapping[str, Any]) -> Problem:
     return Problem(code, message, hint or "", str(cause.get("field") or ""))
 
 
-def _whole(error: KubeError, key: Key) -> Problem:
+def whole(error: KubeError, what: str = "") -> Problem:
+    """Nobody answers, or the answer is no (``what``: to what), for a reason that is only the API server's."""
+    if error.code == 0:
+        return Problem("EXW1402", error.message, "`kubectl cluster-info` shows whether it can be reached")
     hint = "`kubectl auth can-i --list` shows what you may do" if error.code in (401, 403) else ""
-    return Problem("EXW1403", f"the API server refuses {key}: {error.message}", hint)
+    return Problem("EXW1403", f"the API server refuses{what}: {error.message}", hint)
