@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from exitway.admission.review import ALLOWED, Answer, Request
-from exitway.api.status import Cause, Refusal, invalid
+from exitway.admission.review import ALLOWED, Answer, Request, judged, not_yet
 from exitway.names.cluster import Placement
 from exitway.pods.inject import inject
 from exitway.pods.installation import Installation
@@ -40,8 +39,7 @@ def held(request: Request, namespace: Mapping[str, str], installation: Installat
 
 def unknown(what: str) -> Answer:
     """Something is not known yet without which no pod can be captured."""
-    problem = Problem("EXW1127", f"Exitway does not know {what} yet, so it can capture no pod", "try again in a moment")
-    return Answer(refusal=Refusal(503, "ServiceUnavailable", f"{problem} ({problem.hint})", [Cause(problem)]))
+    return not_yet("EXW1127", f"Exitway does not know {what} yet, so it can capture no pod")
 
 
 def _debugged(request: Request) -> Answer:
@@ -53,8 +51,4 @@ def _debugged(request: Request) -> Answer:
 
 
 def _refusing(problems: Sequence[Problem], request: Request) -> Answer:
-    if not problems:
-        return ALLOWED
-    refusal = invalid([Cause(problem) for problem in problems])
-    refusal.details.update(name=request.name, kind="Pod")
-    return Answer(refusal=refusal)
+    return judged(problems, request, "Pod")

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exitway.api.status import Refusal, bad_request
+from exitway.api.status import Cause, Refusal, bad_request, invalid
 from exitway.resources.form import mapping
+from exitway.resources.problem import Problem
 from exitway.resources.resource import Json
 
 
@@ -41,6 +42,21 @@ class Answer:
 
 
 ALLOWED = Answer()
+
+
+def judged(problems: Sequence[Problem], request: Request, kind: str) -> Answer:
+    """Yes if there are no problems; else no, with all of them."""
+    if not problems:
+        return ALLOWED
+    refusal = invalid([Cause(problem) for problem in problems])
+    refusal.details.update(name=request.name, kind=kind)
+    return Answer(refusal=refusal)
+
+
+def not_yet(code: str, message: str) -> Answer:
+    """No: something is not known yet without which there is no other answer."""
+    problem = Problem(code, message, "try again in a moment")
+    return Answer(refusal=Refusal(503, "ServiceUnavailable", f"{problem} ({problem.hint})", [Cause(problem)]))
 
 
 def request_of(review: Any) -> Request:

@@ -6,9 +6,8 @@ holds is not decided here.
 
 from __future__ import annotations
 
-from exitway.admission.review import ALLOWED, Answer, Request
+from exitway.admission.review import ALLOWED, Answer, Request, judged, not_yet
 from exitway.api.authorities import authority_faults
-from exitway.api.status import Cause, Refusal, invalid
 from exitway.resources.conflicts import conflicts
 from exitway.resources.form import mapping
 from exitway.resources.kinds import read
@@ -28,13 +27,8 @@ def reviewed(request: Request, registry: Registry | None) -> Answer:
             ALLOWED  # it means what it meant, whatever was thought of it then; so a finalizer can always be taken away
         )
     if registry is None:
-        return Answer(refusal=_unknown())
-    causes = [Cause(problem) for problem in _problems(_placed(request), registry)]
-    if not causes:
-        return ALLOWED
-    refusal = invalid(causes)
-    refusal.details.update(name=request.name, kind=str(request.object.get("kind", "")))
-    return Answer(refusal=refusal)
+        return not_yet("EXW1501", "the rules of the cluster are not known yet")
+    return judged(_problems(_placed(request), registry), request, str(request.object.get("kind", "")))
 
 
 def _problems(wire: Json, registry: Registry) -> list[Problem]:
@@ -54,8 +48,3 @@ def _placed(request: Request) -> Json:
         f"{metadata['generateName']}{_GENERATED}" if metadata.get("generateName") else request.name
     )
     return {**wire, "metadata": {**metadata, "namespace": request.namespace, **({"name": name} if name else {})}}
-
-
-def _unknown() -> Refusal:
-    problem = Problem("EXW1501", "the rules of the cluster are not known yet", "try again in a moment")
-    return Refusal(503, "ServiceUnavailable", f"{problem} ({problem.hint})", [Cause(problem)])
