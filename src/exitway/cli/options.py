@@ -23,7 +23,7 @@ namespace = click.option(
     shell_complete=complete.namespaces,
     help="The namespace to work in; without it all when listing, else `default` (in a cluster the context's).",
 )
-_server = server = click.option(
+server = click.option(
     "--server",
     metavar="SOCKET",
     type=click.Path(path_type=Path),
@@ -51,7 +51,7 @@ def target(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         command(*args, target=Target(server, kubeconfig, context), **others)
 
-    return _server(kubeconfig(context(with_target)))
+    return server(kubeconfig(context(with_target)))
 
 
 filenames = click.option(
