@@ -18,7 +18,7 @@ from typing import Never
 from exitway.cluster.authority import renewed
 from exitway.cluster.settings import ClusterSettings
 from exitway.cluster.uninstall import CONFIGURATIONS
-from exitway.kube.client import Kube
+from exitway.kube.client import JSON_PATCH, Kube
 from exitway.kube.error import KubeError
 from exitway.kube.reflector import Reflector
 from exitway.resources.resource import Json
@@ -27,7 +27,6 @@ LOOK_SECONDS = 600.0
 """How often it is asked whether something is due, beside whenever the Secret or a webhook configuration changes."""
 RETRY_SECONDS = 2.0
 
-_JSON_PATCH = "application/json-patch+json"
 
 _log = logging.getLogger("exitway")
 
@@ -133,7 +132,7 @@ class Certificates:
                 patch = bundle_patch(configuration, bundle)
                 if patch:
                     name = configuration["metadata"]["name"]
-                    await self._kube.request("PATCH", f"{path}/{name}", patch, content_type=_JSON_PATCH)
+                    await self._kube.request("PATCH", f"{path}/{name}", patch, content_type=JSON_PATCH)
                     _log.info("%s has new certificate authorities", path.rpartition("/")[2])
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from exitway.api.plan import Verb, plan
 from exitway.api.status import Cause, Refusal
 from exitway.cluster.refusals import problems_of, unknown_kind
-from exitway.kube.client import MERGE_PATCH, Kube
+from exitway.kube.client import JSON_PATCH, MERGE_PATCH, Kube
 from exitway.kube.error import KubeError
 from exitway.names.key import Key
 from exitway.names.workload import SYSTEM_NAMESPACE
@@ -33,7 +33,6 @@ from exitway.store.change import Change, Delete, version
 from exitway.store.kubernetes import read_object
 from exitway.store.stamp import same
 
-JSON_PATCH = "application/json-patch+json"
 FINALIZER = "exitway.dev/acknowledged"
 _AT_ONCE = 8
 _SHOWN = 5

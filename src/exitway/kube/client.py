@@ -23,6 +23,7 @@ from exitway.kube.error import KubeError
 
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+JSON_PATCH = "application/json-patch+json"
 
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs each request
 
@@ -87,25 +88,23 @@ class Kube:
             raise _error(answer.content, answer.status_code)
         return _json(answer.content)
 
-    async def apply(
-        self, path: str, body: Any, *, manager: str, force: bool = True, params: Mapping[str, str] | None = None
-    ) -> Any:
+    async def apply(self, path: str, body: Any, *, manager: str) -> Any:
         """Server-side apply: the fields of ``body`` become those that ``manager`` owns; those it owned before and leaves out go. Raises KubeError."""
-        query = {"fieldManager": manager, "force": str(force).lower(), **(params or {})}
-        return await self.request("PATCH", path, body, query, APPLY_PATCH)
+        return await self.request("PATCH", path, body, {"fieldManager": manager, "force": "true"}, APPLY_PATCH)
 
-    async def stream(
-        self, path: str, params: Mapping[str, str] | None = None, silence_seconds: float | None = None
-    ) -> AsyncGenerator[Any]:
-        """One value for each line of the answer, until the server ends it. ``silence_seconds``: how long it may say nothing. Raises KubeError."""
-        async for values in self.chunks(path, params, silence_seconds):
+    async def stream(self, path: str) -> AsyncGenerator[Any]:
+        """One value for each line of the answer, until the server ends it. Raises KubeError."""
+        async for values in self.chunks(path):
             for value in values:
                 yield value
 
     async def chunks(
         self, path: str, params: Mapping[str, str] | None = None, silence_seconds: float | None = None
     ) -> AsyncGenerator[list[Any]]:
-        """As :meth:`stream`, but what has come together is given together; first an empty list, when the server has said yes."""
+        """As :meth:`stream`, but what has come together is given together; first an empty list, when the server has said yes.
+
+        ``silence_seconds``: how long it may say nothing.
+        """
         async with self._open(path, params, silence_seconds) as answer:
             yield []
             rest = b""
