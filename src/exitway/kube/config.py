@@ -42,7 +42,7 @@ def find_config(
             found = KubeConfig.from_service_account().get()
         else:
             found = KubeConfig.from_dict(_merged(files)).get(context)
-    except (ConfigError, KeyError, TypeError, msgspec.ValidationError) as error:
+    except (ConfigError, KeyError, TypeError, ValueError, AttributeError, msgspec.ValidationError) as error:
         raise _unusable(files, str(error)) from error
     if found is None:
         raise _unusable(files, "no context is current")
@@ -65,13 +65,15 @@ def _merged(files: list[Path]) -> dict[str, Any]:
         merged["current-context"] = merged.get("current-context") or read.get("current-context") or None
         for name, (holds, fields) in _PATHS.items():
             for entry in read.get(name) or []:
-                entries[name].setdefault(entry["name"], {"name": entry["name"], holds: _absolute(path, entry, fields)})
+                entries[name].setdefault(
+                    entry["name"], {"name": entry["name"], holds: _absolute(path, entry.get(holds), fields)}
+                )
     return {**merged, **{name: list(found.values()) for name, found in entries.items()}}
 
 
-def _absolute(path: Path, entry: Mapping[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
-    """What the entry holds, with paths that are right wherever we work."""
-    (inner,) = (dict(value or {}) for name, value in entry.items() if name != "name")
+def _absolute(path: Path, held: Mapping[str, Any] | None, fields: tuple[str, ...]) -> dict[str, Any]:
+    """What an entry holds, with paths that are right wherever we work."""
+    inner = dict(held or {})
     inner.update({name: str(path.parent / inner[name]) for name in fields if inner.get(name)})
     command = (inner.get("exec") or {}).get("command", "")
     if "/" in command:
