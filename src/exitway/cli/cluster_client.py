@@ -72,10 +72,12 @@ class ClusterClient:
     async def _change(self, body: Mapping[str, Any]) -> tuple[list[Done], list[str]]:
         wait, dry_run = body["wait"] and not body["dryRun"], body["dryRun"]
         done = await make(self._kube, Verb(body["verb"]), body["objects"], dry_run=dry_run, linger=wait)
+        silent = list[str]()
         try:
-            return done, await unacknowledged(self._kube, done) if wait else []
+            silent += await unacknowledged(self._kube, done) if wait else []
         finally:
-            await let_go(self._kube, done)
+            silent += await let_go(self._kube, done)
+        return done, silent
 
     def report(self) -> Any:
         """How Exitway stands in the cluster (:mod:`exitway.cluster.report`). Raises as :meth:`request`."""

@@ -11,7 +11,6 @@ allows nothing any more, but is there until :func:`let_go` takes that away.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -130,15 +129,20 @@ async def _hold(kube: Kube, registry: Registry, change: Delete) -> Done:
     return Done(change.key, "deleted", answer)
 
 
-async def let_go(kube: Kube, done: Iterable[Done]) -> None:
-    """Let the objects go that were deleted and linger."""
+async def let_go(kube: Kube, done: Iterable[Done]) -> list[str]:
+    """Let the objects go that were deleted and linger; one sentence for each that stays."""
+    stay = list[str]()
     for one in done:
         present = one.wire["metadata"].get("finalizers") or []
         if one.outcome == "deleted" and FINALIZER in present:
             at = f"/metadata/finalizers/{present.index(FINALIZER)}"
             patch = [{"op": "test", "path": at, "value": FINALIZER}, {"op": "remove", "path": at}]
-            with contextlib.suppress(KubeError):  # somebody else has let it go
+            try:
                 await kube.request("PATCH", path_of(one.key), patch, None, JSON_PATCH)
+            except KubeError as error:
+                if error.code not in (404, 422):  # else somebody else has let it go
+                    stay.append(f"{one.key} is in force no more, but there until it is deleted again: {error}")
+    return stay
 
 
 def _patch(resource: Resource, expected: str) -> list[Json]:
