@@ -70,8 +70,10 @@ class ClusterClient:
         return {"results": results, "unacknowledged": silent}
 
     async def _change(self, body: Mapping[str, Any]) -> tuple[list[Done], list[str]]:
-        wait, dry_run = body["wait"] and not body["dryRun"], body["dryRun"]
+        wait, dry_run = body["wait"], body["dryRun"]
         done = await make(self._kube, Verb(body["verb"]), body["objects"], dry_run=dry_run, linger=wait)
+        if dry_run:
+            return done, []
         silent = list[str]()
         try:
             silent += await unacknowledged(self._kube, done) if wait else []
