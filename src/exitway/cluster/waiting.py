@@ -8,6 +8,7 @@ from typing import Any
 
 from exitway.cluster.changes import Done
 from exitway.kube.client import Kube
+from exitway.kube.error import KubeError
 from exitway.kube.reflector import Reflector
 from exitway.resources.paths import collection_of
 
@@ -48,7 +49,8 @@ async def unacknowledged(kube: Kube, changes: Iterable[Done]) -> list[str]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    return _sentences([(one, found.get(at, {})) for at, one in waiting.items()], seconds)
+    lost = next((reflector.error for reflector in reflectors.values() if reflector.error), None)
+    return _sentences([(one, found.get(at, {})) for at, one in waiting.items()], seconds, lost)
 
 
 def _said(item: Mapping[str, Any] | None, change: Done) -> Mapping[str, Any]:
@@ -65,8 +67,11 @@ def _said(item: Mapping[str, Any] | None, change: Done) -> Mapping[str, Any]:
     return next((one for one in current if one["type"] == "Programmed"), {})
 
 
-def _sentences(told: Sequence[tuple[Done, Mapping[str, Any]]], seconds: float) -> list[str]:
+def _sentences(told: Sequence[tuple[Done, Mapping[str, Any]]], seconds: float, lost: KubeError | None) -> list[str]:
+    """``lost``: why the rules could not be followed to the end."""
     if all(not said for _, said in told):
+        if lost:
+            return [f"it cannot be seen whether the change is in force: {lost}"]
         return [
             f"nothing in the cluster has taken note of the change within {seconds:.0f} s; is Exitway running in it?"
         ]
