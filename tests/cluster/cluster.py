@@ -187,6 +187,22 @@ def new_namespace(labels: Mapping[str, str], name: str = "") -> Iterator[Namespa
         kubectl("delete", "namespace", name, "--ignore-not-found", "--wait")
 
 
+@contextmanager
+def without_webhooks() -> Iterator[None]:
+    """Nobody refuses a bad rule, for as long as the block."""
+    kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations"
+    found = json.loads(kubectl("get", kinds, "-o", "json"))["items"]
+    hooks = [hook for hook in found if hook["metadata"]["name"] == "exitway"]
+    for hook in hooks:
+        kubectl("delete", hook["kind"], "exitway")
+        hook["metadata"] = {name: hook["metadata"].get(name) for name in ("name", "labels", "annotations")}
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            kubectl("create", "-f", "-", stdin=json.dumps(hook))
+
+
 HTTP, TLS, TCP_ECHO = (
     [{"number": 80, "protocol": "HTTP"}],
     [{"number": 443, "protocol": "TLS"}],

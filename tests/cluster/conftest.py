@@ -26,6 +26,7 @@ from tests.cluster.cluster import (
     kubectl,
     new_namespace,
     run,
+    without_webhooks,
 )
 from tests.cluster.outside import Outside, Seen
 
@@ -78,6 +79,13 @@ def definitions(cluster: None) -> None:
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "deploy/helm/exitway/crds")
     for kind in KIND_NAMES:
         kubectl("wait", "--for=condition=Established", f"crd/{kind.plural}.{kind.group}")
+
+
+@pytest.fixture
+def unguarded(cluster: None) -> Iterator[None]:
+    """Without the webhooks that refuse bad rules."""
+    with without_webhooks():
+        yield
 
 
 @pytest.fixture(scope="session")

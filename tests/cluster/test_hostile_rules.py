@@ -22,20 +22,6 @@ def namespace(cluster: None) -> Iterator[str]:
         yield made.name
 
 
-@pytest.fixture
-def unguarded(cluster: None) -> Iterator[None]:
-    """Without the webhooks that refuse such rules."""
-    sorts = "validatingwebhookconfigurations", "mutatingwebhookconfigurations"
-    found = json.loads(kubectl("get", ",".join(sorts), "-o", "json"))["items"]
-    guards = [guard for guard in found if guard["metadata"]["name"] == "exitway"]
-    for guard in guards:
-        kubectl("delete", guard["kind"], "exitway")
-        guard["metadata"] = {name: guard["metadata"].get(name) for name in ("name", "labels", "annotations")}
-    yield
-    for guard in guards:
-        kubectl("create", "-f", "-", stdin=json.dumps(guard))
-
-
 def create(namespace, name, **spec):
     wire = rule(name, namespace=namespace)
     text = json.dumps({**wire, "spec": {**wire["spec"], **spec}}).replace(

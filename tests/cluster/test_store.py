@@ -29,20 +29,6 @@ def namespace(definitions: None) -> Iterator[str]:
     kubectl("delete", "namespace", name, "--wait=false")
 
 
-@pytest.fixture
-def unguarded(cluster: None) -> Iterator[None]:
-    """Without the webhooks that refuse bad rules."""
-    kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations"
-    guards = json.loads(kubectl("get", kinds, "-o", "json"))["items"]
-    guards = [guard for guard in guards if "exitway" in guard["metadata"]["name"]]
-    for guard in guards:
-        kubectl("delete", guard["kind"], guard["metadata"]["name"])
-        guard["metadata"] = {name: guard["metadata"].get(name) for name in ("name", "labels", "annotations")}
-    yield
-    for guard in guards:
-        kubectl("create", "-f", "-", stdin=json.dumps(guard))
-
-
 def test_every_change_is_an_event_and_a_status_is_none(namespace):
     async def main():
         async with followed() as (kube, store):
