@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from exitway.names.host import LABEL
 from exitway.names.port import Protocol
 from exitway.names.request import UPPER_CASE
 from exitway.resources.form import Form
@@ -18,8 +19,7 @@ MAX_DESTINATIONS = 500
 MAX_PORTS = 100
 """Of each of them."""
 
-_LABEL = "[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?"
-_Host = Annotated[str, said(maxLength=255, pattern=rf"^(\*\.)?{_LABEL}(\.{_LABEL})*$")]
+_Host = Annotated[str, said(maxLength=255, pattern=rf"^(\*\.)?{LABEL}(\.{LABEL})*$")]
 _Cidr = Annotated[str, said(maxLength=64, pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
 _Method = Annotated[str, said(pattern=f"^{UPPER_CASE}$")]
 _Path = Annotated[str, said(maxLength=LONGEST_PATH, pattern=r"^/[^?*]*\*?$")]

@@ -10,12 +10,11 @@ import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from exitway.names.host import is_label
+from exitway.names.host import LABEL, is_label
 from exitway.resources.problem import Problem, quoted
 
 _MAX_LENGTH = 255
-_LABEL = "[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?"
-SERVICE = rf"^(\*|(\*[.-]?)?{_LABEL}(\.{_LABEL})*|[0-9.]+/[0-9]{{1,3}})$"
+SERVICE = rf"^(\*|(\*[.-]?)?{LABEL}(\.{LABEL})*|[0-9.]+/[0-9]{{1,3}})$"
 """What every service looks like, for readers of schemas (RE2)."""
 _PREFIX = re.compile(r"\d{1,3}\Z", re.ASCII)
 
