@@ -18,9 +18,9 @@ def namespace(definitions):
     kubectl("delete", "namespace", name, "--wait=false")
 
 
-async def status(kube, namespace, name="one"):
+async def status(kube, namespace):
     """Conditions by type (status, reason, generation, message), and entries by replica (proxies, acknowledged)."""
-    found = (await kube.request("GET", path(namespace, name))).get("status") or {}
+    found = (await kube.request("GET", path(namespace, "one"))).get("status") or {}
     told = {
         one["type"]: (one["status"], one["reason"], one["observedGeneration"], one["message"])
         for one in found.get("conditions", ())

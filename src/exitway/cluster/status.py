@@ -50,10 +50,10 @@ class StatusWriter:
         self._kube, self._store, self._counts, self._replicas = kube, store, counts, replicas
         self._waiting: dict[Key, tuple[str, float]] = {}
         """Rules to look at: which object and generation, and since when."""
-        self._answers: dict[Key, tuple[int, Json]] = {}
-        """What the API server answered to our last write, until the watch has it too."""
         self._fresh: dict[Key, None] = {}
         """Those of them that have just changed; they go before a flood of what changed earlier."""
+        self._answers: dict[Key, tuple[int, Json]] = {}
+        """What the API server answered to our last write, until the watch has it too."""
         self._wake = asyncio.Event()
         self._pace = Pace(WRITES_PER_SECOND, BURST)
         store.touched.append(self._touched)
