@@ -19,6 +19,7 @@ from exitway.names.key import Key
 from exitway.resources.intent import Action
 from exitway.resources.kind_names import KIND_NAMES, KindName
 from exitway.resources.kinds import read
+from exitway.resources.paths import collection
 from exitway.resources.problem import Problem, Problems
 from exitway.resources.registry import Registry
 from exitway.resources.resource import Json, Resource
@@ -88,8 +89,7 @@ class KubernetesStore(Rules):
         self._waiting = set[Key]()
         self._gathering: asyncio.TimerHandle | None = None
         self._reflectors = {
-            kind: Reflector(kube, f"/apis/{kind.api_version}/{kind.plural}", changed=self._heard(kind), kept=_kept)
-            for kind in KIND_NAMES
+            kind: Reflector(kube, collection(kind), changed=self._heard(kind), kept=_kept) for kind in KIND_NAMES
         }
 
     @property
