@@ -40,6 +40,7 @@ async def followed() -> AsyncIterator[tuple[Kube, KubernetesStore]]:
             yield kube, store
         finally:
             following.cancel()
+            await asyncio.wait([following])
 
 
 async def soon(holds: Callable[[], object], seconds: float = 15) -> None:

@@ -1,6 +1,7 @@
 """The commands say the same of a cluster as of one machine."""
 
 import asyncio
+import json
 import re
 import threading
 import time
@@ -126,6 +127,19 @@ def test_who_cannot_wait_long_is_told_that_nobody_takes_note(run, namespace):  #
         (0, ""),
         (1, "warning: nothing in the cluster has taken note of the change within 10 s; is Exitway running in it?\n"),
     ]
+
+
+def test_who_may_not_see_a_rule_is_not_told_that_there_is_none(run, namespace, tmp_path):  # noqa: F811
+    kubectl("create", "-f", "-", "-n", namespace, stdin=HTTPBIN)
+    kubectl("create", "serviceaccount", "stranger", "-n", namespace)
+    config = json.loads(kubectl("config", "view", "--raw", "--minify", "-o", "json"))
+    config["users"][0]["user"] = {"token": kubectl("create", "token", "stranger", "-n", namespace).strip()}
+    (tmp_path / "stranger.json").write_text(json.dumps(config))
+    for line in ("delete egressrule httpbin-egress-rule", "delete -f -", "replace -f -"):
+        result = run(f"--kubeconfig stranger.json {line} -n {namespace}", HTTPBIN)
+        assert (result.exit_code, result.stdout) == (1, ""), line
+        assert "forbidden" in result.stderr
+        assert "does not exist" not in result.stderr
 
 
 def test_a_namespace_or_a_cluster_that_is_not_there_is_a_problem(run, definitions, tmp_path):  # noqa: F811

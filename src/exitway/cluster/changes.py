@@ -58,7 +58,7 @@ async def make(kube: Kube, verb: Verb, wires: Sequence[Json], *, dry_run: bool, 
         Refusal: with the problems of all objects.
         KubeError: nothing could be read.
     """
-    registry = await _present(kube, wires)
+    registry = await _present(kube, wires, unseen=verb is Verb.CREATE)
     changes = plan(registry, verb, wires, files=False)
     tried = await _try(kube, registry, changes)
     if dry_run:
@@ -154,19 +154,25 @@ def _patch(resource: Resource, expected: str) -> list[Json]:
     return [{"op": "add", "path": path, "value": value} for path, value in parts.items()]
 
 
-async def _present(kube: Kube, wires: Iterable[Json]) -> Registry:
-    """The rules beside which the objects are to stand: those of their namespaces, and of the one whose rules hold everywhere."""
+async def _present(kube: Kube, wires: Iterable[Json], *, unseen: bool) -> Registry:
+    """The rules beside which the objects are to stand: those of their namespaces, and of others that they may contradict.
+
+    ``unseen``: the namespaces may be ones that whoever asks may not look into. What cannot be seen cannot be changed, but the webhook sees it.
+    """
     named = {str(mapping(wire.get("metadata")).get("namespace") or "default") for wire in wires}
-    namespaces = [""] if SYSTEM_NAMESPACE in named else sorted({*named, SYSTEM_NAMESPACE})
-    lists = await asyncio.gather(*(_list(kube, kind, namespace) for kind in KIND_NAMES for namespace in namespaces))
+    beside = "" if SYSTEM_NAMESPACE in named else SYSTEM_NAMESPACE  # its rules hold everywhere, so they meet all others
+    wanted = [*((namespace, unseen) for namespace in sorted(named)), (beside, True)]
+    lists = await asyncio.gather(
+        *(_list(kube, kind, namespace, unseen=may_be) for kind in KIND_NAMES for namespace, may_be in wanted)
+    )
     return Registry().changed([resource for one in lists for resource in one], revision=1)
 
 
-async def _list(kube: Kube, kind: KindName, namespace: str) -> list[Resource]:
+async def _list(kube: Kube, kind: KindName, namespace: str, *, unseen: bool) -> list[Resource]:
     try:
         answer = await kube.request("GET", collection(kind, namespace))
     except KubeError as error:
-        if error.code == 403:  # the webhook sees them all the same
+        if error.code == 403 and unseen:
             return []
         if error.code == 404:
             raise Refusal(404, "NotFound", error.message, [Cause(unknown_kind(f" of {kind.api_version}"))]) from error
