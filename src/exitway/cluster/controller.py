@@ -31,7 +31,7 @@ from exitway.kube.error import KubeError
 from exitway.kube.reflector import Reflector
 from exitway.names.cluster import CAPTURED, HEALTH_PORT, PROXY_MARK, RESOLVER_PORT, WEBHOOK_PORT, XDS_PORT, Placement
 from exitway.resources.resource import Resource
-from exitway.store.change import Gone
+from exitway.store.following import News, following
 from exitway.store.kubernetes import KubernetesStore
 from exitway.xds.client import Versions
 from exitway.xds.proxies import Peer
@@ -152,32 +152,24 @@ class Controller:
         program = self._program = Program(proxy, self._settings.audit_namespaces)
         publisher = self._publisher = Publisher(program, self._discovery)
         publisher.pods(*self._pods.news())
-        revision = self._store.revision
-        everything = self._store.registry
-        publisher.follow(everything, everything.namespaces, _newest({}, everything))
+        news = following(self._store)
+        touched, rules = await anext(news)
+        versions = _newest({}, rules)
+        publisher.follow(self._store.registry, touched, versions)
         await self._discovery.start_tls(
             f"[::]:{XDS_PORT}", lambda: (self._certificates.key, self._certificates.chain), CONNECTION_SECONDS
         )
         self._serving["xds"].set()
         replicas = Replicas(self._settings.pod_namespace, self._settings.pod_name, self._replicas)
         writer = StatusWriter(self._kube, self._store, publisher, replicas)
-        for part in (writer.run(), self._follow_rules(publisher, revision), self._follow_pods(publisher)):
+        for part in (writer.run(), self._follow_rules(publisher, news, versions), self._follow_pods(publisher)):
             group.create_task(part)
         group.create_task(self._follow_clock(publisher))
         group.create_task(self._follow_resolver(resolver))
 
-    async def _follow_rules(self, publisher: Publisher, revision: int) -> Never:
-        known, versions = set(self._store.registry.namespaces), _newest({}, self._store.registry)
-        while True:
-            try:
-                events = await self._store.after(revision)
-                touched = {event.resource.key.namespace for event in events}
-                versions = _newest(versions, (event.resource for event in events))
-            except Gone:
-                touched = known | set(self._store.registry.namespaces)
-                versions = _newest(versions, self._store.registry)
-            revision = self._store.revision
-            known |= touched
+    async def _follow_rules(self, publisher: Publisher, news: News, versions: Versions) -> None:
+        async for touched, rules in news:
+            versions = _newest(versions, rules)
             began = time.monotonic()
             publisher.follow(self._store.registry, touched, versions)
             await asyncio.sleep(max(GATHER_SECONDS, time.monotonic() - began))

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Never
@@ -26,7 +26,7 @@ from exitway.dns.server import NameServer, public_sockets
 from exitway.dns.upstream import Upstream
 from exitway.kube.client import Kube
 from exitway.names.cluster import DNS_PORT, HEALTH_PORT, RESOLVER_PORT
-from exitway.store.change import Gone
+from exitway.store.following import following
 from exitway.store.kubernetes import KubernetesStore
 
 MOST_CONNECTIONS, MOST_OF_ONE = 2048, 32
@@ -117,25 +117,13 @@ class Resolver:
     def _move(self) -> None:
         self._answers.cluster = replace(self._answers.cluster, ranges=self._ranges.networks)
 
-    async def _follow_rules(self) -> Never:
-        await self._store.synced.wait()
-        self._take(self._store.registry.namespaces)
-        revision = self._store.revision
-        while True:
-            try:
-                events = await self._store.after(revision)
-                touched = {event.resource.key.namespace for event in events}
-                revision = events[-1].revision
-            except Gone:
-                touched = {*self._store.registry.namespaces, *self._answers.pins.namespaces}
-                revision = self._store.revision
-            self._take(touched)
-
-    def _take(self, touched: Iterable[str]) -> None:
+    async def _follow_rules(self) -> None:
         """New rules: for the addresses of names, for what may be asked, and for who waits for them."""
-        self._answers.pins.follow(self._store.registry, touched)
-        self._answers.policies.registry = self._store.registry
-        self._sidecars.tell()
+        await self._store.synced.wait()
+        async for touched, _ in following(self._store, self._answers.pins.namespaces):
+            self._answers.pins.follow(self._store.registry, touched)
+            self._answers.policies.registry = self._store.registry
+            self._sidecars.tell()
 
 
 def _cluster(settings: ClusterSettings, resolv_conf: str) -> Cluster:
