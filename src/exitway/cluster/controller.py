@@ -7,8 +7,6 @@ knows it has from the Kubernetes API; while that is away, what was heard last st
 from __future__ import annotations
 
 import asyncio
-import logging
-import signal
 import socket
 import time
 from collections.abc import Iterable
@@ -18,9 +16,9 @@ from exitway.admission.app import create_app
 from exitway.api.listen import serve_tls
 from exitway.cluster.captured import CapturedPods
 from exitway.cluster.certificates import Certificates
-from exitway.cluster.health import serve_health
 from exitway.cluster.identity import Identities, Identity
 from exitway.cluster.injection import Injector
+from exitway.cluster.part import run_part
 from exitway.cluster.program import Program, sidecar_proxy
 from exitway.cluster.publisher import Publisher
 from exitway.cluster.replicas import Replicas
@@ -29,15 +27,13 @@ from exitway.cluster.status import StatusWriter
 from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
 from exitway.kube.reflector import Reflector
-from exitway.names.cluster import CAPTURED, HEALTH_PORT, PROXY_MARK, RESOLVER_PORT, WEBHOOK_PORT, XDS_PORT, Placement
+from exitway.names.cluster import CAPTURED, PROXY_MARK, RESOLVER_PORT, WEBHOOK_PORT, XDS_PORT, Placement
 from exitway.resources.resource import Resource
 from exitway.store.following import News, following
 from exitway.store.kubernetes import KubernetesStore
 from exitway.xds.client import Versions
 from exitway.xds.proxies import Peer
 from exitway.xds.server import DiscoveryServer, RefusedError
-
-_log = logging.getLogger("exitway")
 
 CLOCK_SECONDS = 0.25
 GATHER_SECONDS = 0.005
@@ -54,26 +50,7 @@ LEAVING_SECONDS, GOING_OVER_SECONDS = 4.0, 1.0
 
 def run(settings: ClusterSettings) -> None:
     """Serve until told to end."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    asyncio.run(_serve(settings))
-
-
-async def _serve(settings: ClusterSettings) -> None:
-    ending = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
-    async with Kube.connect() as kube:
-        controller = Controller(kube, settings)
-        health = await serve_health(HEALTH_PORT, lambda: "ending" if ending.is_set() else controller.unready)
-        working = asyncio.create_task(controller.run())
-        told = asyncio.create_task(ending.wait())
-        await asyncio.wait([working, told], return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-        await asyncio.sleep(LEAVING_SECONDS)
-        await controller.leave()
-        working.cancel()
-        await asyncio.wait([working])
-        health.close()
+    run_part(lambda kube: Controller(kube, settings))
 
 
 class Controller:
@@ -119,20 +96,27 @@ class Controller:
         missing += [self._injector.unready] if self._injector.unready else []
         return f"not yet there: {', '.join(missing)}" if missing else ""
 
-    async def run(self) -> Never:
-        """Follow the API and serve, for ever."""
+    async def serve(self, ending: asyncio.Event) -> None:
+        """Follow the API and serve until told to end; then have the proxies go to another replica."""
+        working = asyncio.create_task(self._work())
+        told = asyncio.create_task(ending.wait())
+        await asyncio.wait([working, told], return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+        await asyncio.sleep(LEAVING_SECONDS)
+        self._stopping.set()
+        await self._discovery.stop(GOING_OVER_SECONDS)
+        working.cancel()
+        await asyncio.wait([working])
+
+    async def _work(self) -> Never:
         async with asyncio.TaskGroup() as group:
-            following = (self._store, self._pods, self._certificates, self._resolver, self._replicas, self._injector)
-            for part in following:
+            parts = (self._store, self._pods, self._certificates, self._resolver, self._replicas, self._injector)
+            for part in parts:
                 group.create_task(part.run())
             group.create_task(self._serve_webhooks())
             group.create_task(self._serve_proxies(group))
         raise AssertionError  # they do not end
-
-    async def leave(self) -> None:
-        """Have the proxies go to another replica."""
-        self._stopping.set()
-        await self._discovery.stop(GOING_OVER_SECONDS)
 
     async def _serve_webhooks(self) -> None:
         await self._certificates.ready.wait()

@@ -7,16 +7,13 @@ heard last.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Never
 
 from exitway.cluster.answers import Answers
-from exitway.cluster.health import serve_health
+from exitway.cluster.part import run_part
 from exitway.cluster.policies import Policies
 from exitway.cluster.ranges import ClusterRanges
 from exitway.cluster.settings import ClusterSettings
@@ -25,7 +22,7 @@ from exitway.dns.cluster import Cluster, read_resolv_conf
 from exitway.dns.server import NameServer, public_sockets
 from exitway.dns.upstream import Upstream
 from exitway.kube.client import Kube
-from exitway.names.cluster import DNS_PORT, HEALTH_PORT, RESOLVER_PORT
+from exitway.names.cluster import DNS_PORT, RESOLVER_PORT
 from exitway.store.following import following
 from exitway.store.kubernetes import KubernetesStore
 
@@ -39,23 +36,8 @@ _log = logging.getLogger("exitway")
 
 def run(settings: ClusterSettings) -> None:
     """Answer until told to end."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    asyncio.run(_serve(settings))
-
-
-async def _serve(settings: ClusterSettings) -> None:
-    ending = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
-    resolv_conf = Path("/etc/resolv.conf").read_text()  # noqa: ASYNC240 - nobody is served yet
-    async with Kube.connect() as kube:
-        resolver = Resolver(kube, settings, _cluster(settings, resolv_conf))
-        health = await serve_health(HEALTH_PORT, lambda: "ending" if ending.is_set() else resolver.unready)
-        following = asyncio.create_task(resolver.follow())
-        with resolver.serving():
-            await ending.wait()
-            await asyncio.sleep(LEAVING_SECONDS)
-        following.cancel()
-        health.close()
+    cluster = _cluster(settings, Path("/etc/resolv.conf").read_text())
+    run_part(lambda kube: Resolver(kube, settings, cluster))
 
 
 class Resolver:
@@ -79,7 +61,20 @@ class Resolver:
         missing = [name for name, synced in parts.items() if not synced.is_set()]
         return f"not yet heard from the API server: {', '.join(missing)}" if missing else ""
 
-    async def follow(self) -> Never:
+    async def serve(self, ending: asyncio.Event) -> None:
+        """Answer until told to end; before anything was heard, what is the same for every pod."""
+        hearing = asyncio.create_task(self._follow())
+        servers = [
+            NameServer(public_sockets(port), answer, MOST_CONNECTIONS, MOST_OF_ONE)
+            for port, answer in ((DNS_PORT, self._answers.to_pod), (RESOLVER_PORT, self._answers.to_proxy))
+        ]
+        await ending.wait()
+        await asyncio.sleep(LEAVING_SECONDS)
+        hearing.cancel()
+        for server in servers:
+            server.close()
+
+    async def _follow(self) -> Never:
         """Follow the API, for ever. Whatever goes wrong with that, what was heard is answered with."""
         parts = (
             self._store.run,
@@ -96,19 +91,6 @@ class Resolver:
             except* Exception:  # noqa: BLE001 - a fault of ours, or an object that nobody thought of
                 _log.exception("the API is not followed; beginning anew")
             await asyncio.sleep(AGAIN_SECONDS)
-
-    @contextlib.contextmanager
-    def serving(self) -> Iterator[None]:
-        """Answer meanwhile; before anything was heard, what is the same for every pod."""
-        servers = [
-            NameServer(public_sockets(port), answer, MOST_CONNECTIONS, MOST_OF_ONE)
-            for port, answer in ((DNS_PORT, self._answers.to_pod), (RESOLVER_PORT, self._answers.to_proxy))
-        ]
-        try:
-            yield
-        finally:
-            for server in servers:
-                server.close()
 
     async def _follow_ranges(self) -> None:
         await self._ranges.synced.wait()
