@@ -37,7 +37,6 @@ class Certificates:
     ``ready``: set once there is a certificate to serve with.
     ``key``, ``chain``, ``authorities``: PEM, as they are now.
     ``context``: for a TLS server; each handshake takes the certificate of that time.
-    ``changed``: called after each change.
     """
 
     def __init__(
@@ -47,7 +46,6 @@ class Certificates:
         self.key = self.chain = self.authorities = b""
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self.changed: list[Callable[[], None]] = []
         self._kube, self._settings, self._now = kube, settings, now
         self._name = f"{settings.release}-tls"
         self._path = f"/api/v1/namespaces/{settings.pod_namespace}/secrets"
@@ -121,8 +119,6 @@ class Certificates:
             return
         self.key, self.chain, self.authorities = key, chain, authorities
         self.ready.set()
-        for listener in self.changed:
-            listener()
 
     async def _tell_webhooks(self) -> None:
         """Have the API server trust what we serve with."""
