@@ -8,7 +8,7 @@ from datetime import datetime
 from operator import is_
 
 from exitway.names.workload import Workload
-from exitway.policy.compile import compile_policy, concerns
+from exitway.policy.compile import compile_policy, concerns, labels_asked
 from exitway.policy.policy import Policy
 from exitway.resources.intent import Intent
 from exitway.resources.registry import Registry
@@ -29,7 +29,7 @@ class _Rules:
     shared: dict[tuple[int, ...], Policy] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.asked = tuple(sorted({label for intent in self.said for label, _ in intent.selector.match_labels}))
+        self.asked = tuple(sorted(labels_asked(self.said)))
         self.intents = tuple(intent.proxied for intent in self.said)
 
 

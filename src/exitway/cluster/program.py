@@ -16,7 +16,7 @@ from exitway.cluster.pods import Group, Pod, Pods
 from exitway.envoy.listener import Proxy
 from exitway.envoy.snapshot import Snapshot
 from exitway.names.workload import SYSTEM_NAMESPACE
-from exitway.policy.compile import concerns
+from exitway.policy.compile import concerns, labels_asked
 from exitway.resources.intent import Intent
 from exitway.resources.registry import Registry
 from exitway.resources.resource import Resource as Rule
@@ -144,8 +144,7 @@ class _Choice:
     def labels(self, intents: tuple[Intent, ...]) -> frozenset[str]:
         """The labels that intents speak of."""
         if id(intents) not in self._labels:
-            labels = frozenset(label for intent in intents for label, _ in intent.selector.match_labels)
-            self._labels[id(intents)] = intents, labels
+            self._labels[id(intents)] = intents, labels_asked(intents)
         return self._labels[id(intents)][1]
 
     def of(self, group: Group, intents: tuple[Intent, ...], *, audit: bool) -> Selection:

@@ -55,6 +55,11 @@ def concerns(intent: Intent, workload: Workload) -> bool:
     return intent.key.namespace in (workload.namespace, SYSTEM_NAMESPACE) and intent.selector.selects(workload.labels)
 
 
+def labels_asked(intents: Iterable[Intent]) -> frozenset[str]:
+    """The labels that decide which of the intents concern a workload."""
+    return frozenset(label for intent in intents for label, _ in intent.selector.match_labels)
+
+
 def _merged(one: Permissions, other: Permissions) -> Permissions:
     """What two rules say together."""
     merged = Permissions(one)
