@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import json
 import time
@@ -110,7 +109,7 @@ def _claims(token: str) -> Mapping[str, Any]:
     try:
         payload = token.split(".")[1]
         said = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError, RecursionError, binascii.Error):
+    except (IndexError, ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 
