@@ -161,3 +161,17 @@ def test_a_pod_that_is_gone_is_told_that_there_is_nothing_for_it(replica):
     replica.publisher.pods([], ["web"])
     assert web.connection.over
     assert [response.removed for response in iter(web.connection.stream.next, None)] == [("http",), ("out/pod",)]
+
+
+def test_a_pod_that_is_gone_is_told_of_no_later_change_and_has_none_in_force(replica):
+    for name in ("web", "other"):
+        replica.start(name)
+    web, other = replica.sidecar("web"), replica.sidecar("other")
+    assert web.answer() == other.answer()
+    replica.publisher.pods([], ["web"])
+    late = replica.create("late")
+    assert [response.changed for response in iter(web.connection.stream.next, None)] == [(), ()]
+    assert other.answer() == [ROUTE_CONFIGURATION]
+    assert replica.count(late) == Count(2, 1)
+    replica.proxies.gone(web.connection)
+    assert replica.count(late) == Count(1, 1)

@@ -48,6 +48,11 @@ class Connection:
         self.since = 0
         self.over = False
 
+    @property
+    def in_step(self) -> bool:
+        """Whether the proxy has answered for everything, and will for what comes."""
+        return self.stream.in_step and not self.over
+
 
 class Proxies:
     """The proxies that hold a stream, by group and by who they are.
@@ -82,7 +87,8 @@ class Proxies:
             return
         self._snapshots[group] = snapshot
         for connection in self._groups.get(group, ()):
-            self._tell(connection, snapshot)
+            if not connection.over:
+                self._tell(connection, snapshot)
         self._moved(group)
 
     def forget(self, group: str) -> None:
@@ -117,8 +123,8 @@ class Proxies:
                 continue
             of_it = self._groups.get(group, ())
             refused = [(one.peer, error) for one in of_it for error in one.stream.errors.values()]
-            having = [one for one in of_it if (self.revision if one.stream.in_step else one.since) >= revision]
-            if not refused and all(one.stream.in_step for one in of_it):
+            having = [one for one in of_it if (self.revision if one.in_step else one.since) >= revision]
+            if not refused and all(one.in_step for one in of_it):
                 self._calm[group] = len(of_it)
             proxies, errors = proxies + len(of_it), errors + refused
             acknowledged += sum(not one.stream.errors for one in having)
