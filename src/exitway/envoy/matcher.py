@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
-from types import MappingProxyType
 
 from exitway.envoy.api import Json
 from exitway.envoy.wire import extension
@@ -32,7 +31,7 @@ _IP_MATCHER = "xds.type.matcher.v3.IPMatcher"
 _SERVER_NAME_MATCHER = "xds.type.matcher.v3.ServerNameMatcher"
 
 
-def filter_chain_matcher(policy: Policy, pinned: Pinned = MappingProxyType({})) -> Json:
+def filter_chain_matcher(policy: Policy, pinned: Pinned) -> Json:
     """TCP by network and port, whatever is spoken; then TLS by name and port, and clear-text HTTP to its routes; the rest is refused.
 
     ``pinned``: TCP by name, where no other listener does that.
@@ -96,7 +95,7 @@ def _server_names(chains: Mapping[str, list[str]]) -> Json:
     return _custom("ServerNameInput", _SERVER_NAME_MATCHER, domain_matchers=matchers)
 
 
-def _networks(policy: Policy, otherwise: Json, pinned: Pinned = MappingProxyType({})) -> Json:
+def _networks(policy: Policy, otherwise: Json, pinned: Pinned) -> Json:
     networks: defaultdict[int, dict[str, list[Network]]] = defaultdict(lambda: {TCP: [], NAMED: [], DENY: []})
     for network, permissions in policy.networks.items():
         for (port, sort), said in permissions.items():
