@@ -156,6 +156,17 @@ def test_a_proxy_in_the_pod_reaches_what_names_may_lead_to(bare, mark, to, said)
     assert got == said if said else got in REFUSED
 
 
+def test_a_question_that_is_not_led_does_not_leave():
+    with made(WIDE) as pod:
+        pod.install("", "", "flush chain inet exitway lead")
+        for port in (53, 5353):
+            pod.attempt({"kind": "udp", "to": PEER[0], "port": port, "silent": True})
+        assert not pod.arrived()
+        pod.install("", "", "flush chain inet exitway last")
+        pod.attempt({"kind": "udp", "to": PEER[0], "port": 5353, "silent": True})
+        assert pod.arrived() == {(17, PEER[0], 5353)}
+
+
 def test_without_a_proxy_all_is_refused(bare):
     bare.arrived()
     for to in (*OUTSIDE, *METADATA):

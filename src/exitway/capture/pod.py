@@ -102,7 +102,7 @@ table inet exitway {{
 
 	chain ask {{
 		ct state invalid drop
-		udp dport {_DNS} limit rate over 2000/second burst 500 packets drop
+		meta l4proto udp limit rate over 2000/second burst 500 packets drop
 		accept
 	}}
 
@@ -198,10 +198,11 @@ def _led(capture: PodCapture) -> Iterable[str]:
 
 def _unled(capture: PodCapture) -> Iterable[str]:
     """What the kernel did not translate, such as a packet of a connection that it has lost sight of."""
-    for version, ip, _, _ in _FAMILIES:
-        elsewhere = f" {ip} daddr != {address}" if (address := _resolver(capture, version)) else ""
-        marked = f" meta mark != {{ {PROXY_MARK:#x}, {ADDRESS_MARK:#x} }}" * capture.proxied
-        yield f"meta nfproto ipv{version}{elsewhere}{marked} meta l4proto {{ tcp, udp }} th dport {_DNS} drop"
+    marked = f" meta mark != {{ {PROXY_MARK:#x}, {ADDRESS_MARK:#x} }}" * capture.proxied
+    for version, question in _questions(capture):
+        address = _resolver(capture, version)
+        elsewhere = f" {_FAMILIES[version == 6][1]} daddr != {address}" if address else ""
+        yield f"{question}{elsewhere}{marked} drop"
 
 
 def _questions(capture: PodCapture) -> Iterable[tuple[int, str]]:
