@@ -46,8 +46,9 @@ def listening(netns: Path) -> bool:
 
 
 def _accepts() -> bool:
-    tables = [Path("/proc/thread-self/net") / table for table in ("tcp", "tcp6")]
-    return all({CAPTURE_PORT, TCP_PORT} <= set(_listening_ports(table)) for table in tables if table.exists())
+    four, six = (Path("/proc/thread-self/net") / table for table in ("tcp", "tcp6"))
+    tables = (four, six) if six.exists() else (four,)
+    return all({CAPTURE_PORT, TCP_PORT} <= set(_listening_ports(table)) for table in tables)
 
 
 def _listening_ports(table: Path) -> Iterator[int]:
