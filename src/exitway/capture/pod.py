@@ -14,16 +14,16 @@ The chain ``last`` sees where a packet really goes, after all routing, and is th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import collapse_addresses, ip_network
+from ipaddress import ip_network
 
 from exitway.capture.ruleset import LOG_GROUP
+from exitway.capture.table import comment, elements, removal
 from exitway.names.address import CAPTURE_PORT, TCP_PORT
 from exitway.names.cluster import ADDRESS_MARK, CAPTURE_TABLE, CAPTURED_MARK, INBOUND_MARK, PROXY_MARK
 from exitway.names.guard import ALWAYS, NEVER, Network
-from exitway.names.ranges import without
+from exitway.names.ranges import joined, without
 
 _FAMILIES = ((4, "ip", "ipv4_addr", "127.0.0.1"), (6, "ip6", "ipv6_addr", "[::1]"))
 _HOLES = tuple(map(ip_network, ALWAYS))
@@ -61,10 +61,8 @@ def route(link: str, metric: str) -> str:
 def ruleset(capture: PodCapture, owner: str) -> str:
     """Replaces the table in one transaction. ``owner`` is written on it: whoever finds it knows whose it is."""
     return f"""\
-table inet exitway
-delete table inet exitway
-table inet exitway {{
-	comment "exitway: {re.sub(r"[^-./ 0-9A-Za-z_]", "?", owner)[:100]}"
+{removal("exitway")}table inet exitway {{
+	{comment(owner)}
 {_sets(capture)}
 	chain arrive {{
 		type filter hook prerouting priority mangle; policy accept;
@@ -140,22 +138,15 @@ _NEIGHBOURS = "nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert, mld-l
 
 
 def _sets(capture: PodCapture) -> str:
+    cluster = [part for network in capture.cluster for part in without(network, _HOLES)]
     sets = [
-        f"\n\tset cluster{version} {{\n\t\ttype {kind}\n\t\tflags interval\n{_elements(capture.cluster, version)}\t}}\n"
+        f"\tset cluster{version} {{ type {kind}; flags interval;{elements(joined(cluster, version))} }}\n"
         for version, _, kind, _ in _FAMILIES
     ]
     steered = [
-        f"\n\tset tcp{version} {{\n\t\ttype {kind} . inet_service\n\t\tflags interval\n\t}}\n"
-        for version, _, kind, _ in _FAMILIES
+        f"\tset tcp{version} {{ type {kind} . inet_service; flags interval; }}\n" for version, _, kind, _ in _FAMILIES
     ]
     return "".join(sets + steered * capture.recorded)
-
-
-def _elements(networks: Iterable[Network], version: int) -> str:
-    """Without overlaps, which an interval set does not take."""
-    parts = [part for network in networks if network.version == version for part in without(network, _HOLES)]
-    joined = ", ".join(map(str, collapse_addresses(parts)))  # type: ignore[type-var]  # one family
-    return f"\t\telements = {{ {joined} }}\n" if joined else ""
 
 
 def _steered(capture: PodCapture) -> Iterable[str]:

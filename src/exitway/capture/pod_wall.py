@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, collapse_addresses
+from ipaddress import IPv4Address, IPv6Address
 
-from exitway.capture.table import digest, removal
+from exitway.capture.table import digest, elements, removal
 from exitway.names.guard import Network
+from exitway.names.ranges import joined
 
 _SPEECH = ((4, "ip", "ipv4_addr", ()), (6, "ip6", "ipv6_addr", ("fe80::/10", "::")))
 """In IPv6, a pod also speaks from link-local addresses, and from none before it has one; to its neighbours only."""
@@ -63,19 +64,13 @@ def ruleset(owner: str, outlets: Iterable[Outlet], cluster: Iterable[Network]) -
 
 def removed(owner: str) -> str:
     """Takes it away, if it is there."""
-    return removal(table(owner)) + removal(table(owner)).replace("inet", "netdev")
+    return removal(table(owner)) + removal(table(owner), "netdev")
 
 
 def _sets(version: int, kind: str, outlets: Iterable[Outlet], cluster: Iterable[Network]) -> Iterator[str]:
     pods = sorted({one for outlet in outlets for one in outlet.addresses if one.version == version})
-    ranges = collapse_addresses(one for one in cluster if one.version == version)  # type: ignore[type-var]  # one family
-    yield f"set pods{version} {{ type {kind};{_elements(pods)} }}"
-    yield f"set cluster{version} {{ type {kind}; flags interval;{_elements(ranges)} }}"
-
-
-def _elements(some: Iterable[object]) -> str:
-    joined = ", ".join(map(str, some))
-    return f" elements = {{ {joined} }};" if joined else ""
+    yield f"set pods{version} {{ type {kind};{elements(pods)} }}"
+    yield f"set cluster{version} {{ type {kind}; flags interval;{elements(joined(cluster, version))} }}"
 
 
 def _from(number: int, outlet: Outlet) -> Iterator[str]:

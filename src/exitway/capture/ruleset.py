@@ -10,8 +10,7 @@ is looked up first), and whatever mark it carries. Three cases:
 
 from __future__ import annotations
 
-import re
-
+from exitway.capture.table import comment
 from exitway.names.address import CAPTURE_PORT, RESOLVER_IPV4, RESOLVER_IPV6, TCP_PORT
 
 LOG_GROUP = 1
@@ -41,7 +40,7 @@ def ruleset(owner: str) -> str:
     """
     return f"""\
 table inet exitway {{
-	comment "exitway: {re.sub(r"[^-./ 0-9A-Za-z_]", "?", owner)[:100]}"
+	{comment(owner)}
 
 	set tcp4 {{
 		type ipv4_addr . inet_service

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import collapse_addresses, ip_network
+from ipaddress import ip_network
 
-from exitway.capture.table import digest, removal
+from exitway.capture.table import digest, elements, removal
 from exitway.names.guard import ALWAYS, NEVER, PRIVATE, Excepted, Network
+from exitway.names.ranges import joined
 
 
 @dataclass(frozen=True)
@@ -61,20 +62,14 @@ class Wall:
 
 
 def _networks(networks: Iterable[str], version: int) -> str:
-    """Without overlaps, as below."""
-    parts = [one for one in map(ip_network, networks) if one.version == version]
-    return ", ".join(map(str, collapse_addresses(parts)))  # type: ignore[type-var]  # one family
+    return ", ".join(map(str, joined(map(ip_network, networks), version)))
 
 
 def _elements(exceptions: Iterable[Excepted], version: int) -> str:
-    """Overlapping ones are joined: an interval set holds none twice."""
-    ports: dict[int, list[object]] = {}
+    ports: dict[int, list[Network]] = {}
     for network, port, allowed in exceptions:
-        if allowed and network.version == version:
+        if allowed:
             ports.setdefault(port, []).append(network)
-    elements = [
-        f"{network} . {port}"
-        for port, networks in sorted(ports.items())
-        for network in collapse_addresses(networks)  # type: ignore[type-var]
-    ]
-    return f" elements = {{ {', '.join(elements)} }};" if elements else ""
+    return elements(
+        f"{network} . {port}" for port, networks in sorted(ports.items()) for network in joined(networks, version)
+    )

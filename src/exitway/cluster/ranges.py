@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from ipaddress import collapse_addresses, ip_network
+from ipaddress import ip_network
 from typing import Any, Never
 
 from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
 from exitway.kube.reflector import Reflector
 from exitway.names.guard import Network
+from exitway.names.ranges import joined
 
 _WIDEST = {4: 8, 6: 32}
 """Lengths of prefixes."""
@@ -104,8 +105,7 @@ def found_ranges(objects: Iterable[Mapping[str, Any]]) -> tuple[Network, ...]:
     A node says of itself what its ranges are, and what it says is opened in every pod. So public networks are not believed, nor very wide ones.
     """
     networks = {network for one in objects for text in _named(one) if (network := _credible(text))}
-    four, six = ([one for one in networks if one.version == version] for version in (4, 6))
-    return (*collapse_addresses(four), *collapse_addresses(six))  # type: ignore[type-var]  # one family each
+    return (*joined(networks, 4), *joined(networks, 6))
 
 
 def _credible(text: str) -> Network | None:

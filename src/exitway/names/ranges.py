@@ -6,7 +6,7 @@ https://istio.io/latest/docs/tasks/traffic-management/egress/egress-control/#dir
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_network
+from ipaddress import collapse_addresses, ip_network
 from typing import Any
 
 from exitway.names.guard import ALWAYS, NEVER, Network
@@ -29,6 +29,12 @@ def without(network: Network, holes: Iterable[Network]) -> list[Network]:
     for hole in holes:
         parts = [rest for part in parts for rest in _rest(part, hole)]
     return parts
+
+
+def joined(networks: Iterable[Network], version: int) -> list[Network]:
+    """Those of one IP version, as few as they can be and without overlaps, which an interval set of nftables does not take."""
+    of_it: list[Any] = [network for network in networks if network.version == version]
+    return list(collapse_addresses(of_it))
 
 
 def _rest(network: Network, hole: Any) -> Iterable[Network]:
