@@ -52,13 +52,15 @@ class ClusterRanges:
         self.dns_ports: tuple[int, ...] = ()
         self.synced = asyncio.Event()
         self._given, self._changed = given, changed
-        optional: list[tuple[str, dict[str, str]]] = []
-        optional += [] if given else [(KUBEADM, {"fieldSelector": "metadata.name=kubeadm-config"})]
-        optional += [] if given else [(path, {}) for path in OTHERS]
-        optional += [(path, {"labelSelector": f"kubernetes.io/service-name={of}"}) for path, of in NAME_SERVERS.items()]
-        self._optional = optional
+        self._optional = [
+            (path, {"labelSelector": f"kubernetes.io/service-name={of}"}) for path, of in NAME_SERVERS.items()
+        ]
         self._kube = kube
-        self._reflectors = [] if given else [self._follower(NODES, {})]
+        self._reflectors: list[Reflector] = []
+        if not given:
+            self._optional.append((KUBEADM, {"fieldSelector": "metadata.name=kubeadm-config"}))
+            self._optional += [(path, {}) for path in OTHERS]
+            self._reflectors.append(self._follower(NODES, {}))
 
     async def run(self) -> Never:
         """Follow the API, for ever."""
@@ -125,7 +127,8 @@ def found_dns_ports(objects: Iterable[Mapping[str, Any]]) -> tuple[int, ...]:
 def _named(one: Mapping[str, Any]) -> Iterator[str]:
     spec, status = one.get("spec") or {}, one.get("status") or {}
     yield from spec.get("cidrs") or spec.get("podCIDRs") or ()
-    yield from (spec[name] for name in ("cidr",) if name in spec)
+    if "cidr" in spec:
+        yield spec["cidr"]
     for address in status.get("addresses") or ():
         if address["type"] in _LOCAL:
             yield address["address"]
