@@ -31,7 +31,7 @@ from exitway.names.host import Host
 from exitway.policy.policy import Policy
 from exitway.processes import Process
 from exitway.resources.problem import Problems
-from exitway.server.engine import ACKNOWLEDGED_SECONDS, Engine, envoy_process, many_files
+from exitway.server.engine import Engine, envoy_process, many_files
 from exitway.server.names import Names
 from exitway.server.routes import reading_routes
 from exitway.server.sole import sole
@@ -62,7 +62,7 @@ class Agent(Engine):
         assert keeper is not None  # it would have taken us with it
         self._ranges = ClusterRanges(kube, cluster.cluster_ranges, changed=self._recapture)
         serving = Serving(
-            names, keeper, self.carry_out, self._settled, self.seen, self.steerer.renewed, settings.audit_namespaces
+            names, keeper, self.carry_out, self.acknowledged, self.seen, self.steerer.renewed, settings.audit_namespaces
         )
         wall = NodeWall(str(settings.runtime_dir)) if cluster.node_wall else None
         self.workloads = NodePods(kube, cluster.node_name, settings.runtime_dir, serving, wall)
@@ -142,9 +142,6 @@ class Agent(Engine):
 
     def _recapture(self) -> None:
         self.workloads.recapture(self._joined())
-
-    async def _settled(self) -> object:
-        return await self.discovery.settled(1, ACKNOWLEDGED_SECONDS)
 
     async def _serve_status(self) -> None:
         with unix_socket(self.settings.socket) as unix:

@@ -199,12 +199,16 @@ class Engine(ABC):
         nowhere = self.steerer.leads_nowhere(member.id, packet.address, packet.port)
         self._recorder.opened(member, packet, refused=nowhere)
 
+    async def acknowledged(self) -> bool:
+        """Wait until the proxy has answered to what is published, but not for ever; whether it has."""
+        return await self.discovery.settled(proxies=1, timeout_seconds=ACKNOWLEDGED_SECONDS)
+
     async def programmed(self, revision: int) -> list[str]:
         """Publish the store's state, wait for the proxy; one sentence for each that has not acknowledged it."""
         del revision  # what is published is always the newest
         await self.publish()
         await self.steerer.settled()
-        settled = await self.discovery.settled(proxies=1, timeout_seconds=ACKNOWLEDGED_SECONDS)
+        settled = await self.acknowledged()
         await self.revoker.cut()
         if not settled:
             return [
@@ -258,7 +262,7 @@ class Engine(ABC):
             self.names.asked.clear()
             held = self.names.take_held()
             await self.carry_out()
-            await self.discovery.settled(proxies=1, timeout_seconds=ACKNOWLEDGED_SECONDS)
+            await self.acknowledged()
             for identity, names in held.items():
                 self.names.release(identity, names & (self._published or {}).get(identity, {}).keys())
 
