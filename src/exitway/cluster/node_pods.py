@@ -74,24 +74,30 @@ class _Pod:
     since: float
 
 
+@dataclass(kw_only=True)
+class _Captured(Running):
+    """A pod that is served. ``uid``: its own; ``inode``: of its network namespace; ``outlets``: where what it sends comes out of that."""
+
+    uid: str
+    inode: int
+    capture: PodCapture
+    outlets: tuple[Outlet, ...]
+
+
 class NodePods:
     """``running``: the captured ones, by an id that tells their network namespaces apart, too."""
 
     def __init__(self, kube: Kube, node: str, directory: Path, serving: Serving, wall: NodeWall | None) -> None:
         """``directory``: where the namespaces are pinned."""
-        self.running: dict[str, Running] = {}
+        self.running: dict[str, _Captured] = {}
         self._netns = directory / "netns"
         self._netns.mkdir(mode=0o700, exist_ok=True)
         self._owner = str(directory)
         self._wall = wall
-        self._outlets: dict[str, tuple[Outlet, ...]] = {}
         self._barred: dict[str, float] = {}
         self._capture: PodCapture | None = None
-        self._installed: dict[str, PodCapture] = {}
         self._serving = serving
         self._pods: dict[str, _Pod] = {}
-        self._uids: dict[str, str] = {}
-        self._inodes: dict[str, int] = {}
         self._errors: dict[str, str] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._processes = PodProcesses()
@@ -140,7 +146,7 @@ class NodePods:
 
     def proxy_strayed(self, namespaces: set[int]) -> None:
         """A proxy could not listen in these: the same."""
-        for identity in [one for one, inode in self._inodes.items() if inode in namespaces]:
+        for identity in [one for one, running in self.running.items() if running.inode in namespaces]:
             self._bar(identity)
 
     def recapture(self, capture: PodCapture) -> None:
@@ -162,7 +168,8 @@ class NodePods:
 
     def search(self, identity: str) -> tuple[str, ...]:
         """The search domains of a pod's own."""
-        pod = self._pods.get(self._uids.get(identity, ""))
+        running = self.running.get(identity)
+        pod = running and self._pods.get(running.uid)
         return pod.search if pod else ()
 
     def _heard(self, _: Iterable[Name]) -> None:
@@ -188,20 +195,20 @@ class NodePods:
 
     def _waiting(self) -> set[str]:
         """The uids of pods whose namespace we do not know, or whose process in it has ended."""
-        known = {self._uids[one] for one, running in self.running.items() if running.process.alive}
+        known = {running.uid for running in self.running.values() if running.process.alive}
         now = time.monotonic()
         return self._pods.keys() - known - {uid for uid, until in self._barred.items() if until > now}
 
     async def _look(self, most: int | None = AT_ONCE) -> bool:
         """Bring ``running`` up to date, with no more new pods than ``most``; whether that changed something for the proxy."""
         found = await asyncio.to_thread(self._processes.sandboxes, waiting) if (waiting := self._waiting()) else {}
-        changes = [self._let_go(one) for one in list(self.running) if self._uids[one] not in self._pods]
+        changes = [self._let_go(one) for one, running in list(self.running.items()) if running.uid not in self._pods]
         known = (uid for uid in found if uid in self._pods)
         first = sorted(known, key=lambda uid: (uid in self._errors, self._pods[uid].since))[:most]
         changes += await asyncio.gather(*(self._found(self._pods[uid], found[uid]) for uid in first))
         changes += list(self._relabelled())
         changes += await asyncio.gather(
-            *(self._renew(one) for one in self.running if self._installed[one] != self._capture)
+            *(self._renew(running) for running in self.running.values() if running.capture != self._capture)
         )
         self._errors = {uid: error for uid, error in self._errors.items() if uid in self._pods}
         self._barred = {uid: until for uid, until in self._barred.items() if uid in self._pods}
@@ -221,7 +228,7 @@ class NodePods:
             self._failed(pod.uid, str(error))
             return False
         self._errors.pop(pod.uid, None)
-        for one in [one for one, uid in self._uids.items() if uid == pod.uid and one != identity]:
+        for one in [one for one, other in self.running.items() if other.uid == pod.uid and one != identity]:
             self._let_go(one)  # its sandbox was made anew
         return True
 
@@ -230,32 +237,32 @@ class NodePods:
         netns = self._netns / identity
         member = self._member(identity, pod.workload)
         hold(sandbox, netns)
-        await self._install(identity)
+        capture, outlets = await self._install(identity)
         if pod.uid in self._barred:  # the proxy has left it
             if await asyncio.to_thread(ports_taken, netns):
                 self._barred[pod.uid] = time.monotonic() + BARRED_SECONDS
                 raise OSError(_TAKEN)
             del self._barred[pod.uid]
         self._serving.names.add(identity, netns, self._serving.keeper)
-        running = Running(member, sandbox.process)
+        running = _Captured(member, sandbox.process, uid=pod.uid, inode=sandbox.inode, capture=capture, outlets=outlets)
         running.refusals = RefusalLog.open(netns, lambda packet: self._serving.seen(running.member, packet))
         self._watch(running)
-        self.running[identity], self._uids[identity], self._inodes[identity] = running, pod.uid, sandbox.inode
+        self.running[identity] = running
         _log.info("pod %s is captured, in %.0f ms", pod.workload, 1000 * (time.monotonic() - began))
 
     def _member(self, identity: str, workload: Workload) -> Member:
         audit = workload.namespace in self._serving.audit_namespaces
         return Member(identity, workload, str(self._netns / identity), audit=audit)
 
-    async def _install(self, identity: str) -> None:
+    async def _install(self, identity: str) -> tuple[PodCapture, tuple[Outlet, ...]]:
         capture = self._capture
         assert capture is not None
-        self._outlets[identity] = await asyncio.to_thread(install, self._netns / identity, capture, self._owner)
-        self._installed[identity] = capture
+        return capture, await asyncio.to_thread(install, self._netns / identity, capture, self._owner)
 
-    async def _renew(self, identity: str) -> bool:
+    async def _renew(self, running: _Captured) -> bool:
+        identity = running.member.id
         try:
-            await self._install(identity)
+            running.capture, running.outlets = await self._install(identity)
         except OSError as error:  # what was there is there still
             _log.warning("the ruleset of %s is not renewed: %s", identity, error)
             return False
@@ -274,8 +281,6 @@ class NodePods:
 
     def _let_go(self, identity: str) -> bool:
         self.running.pop(identity).close()
-        for table in (self._uids, self._inodes, self._installed, self._outlets):
-            table.pop(identity, None)
         self._serving.names.remove(identity)
         task = asyncio.create_task(self._unpin(identity))
         self._leaving.add(task)
@@ -283,7 +288,7 @@ class NodePods:
         return True
 
     def _bar(self, identity: str) -> None:
-        uid = self._uids[identity]
+        uid = self.running[identity].uid
         self._let_go(identity)
         self._barred[uid] = time.monotonic() + BARRED_SECONDS
         self._failed(uid, _TAKEN)
@@ -296,15 +301,15 @@ class NodePods:
         self._errors[uid] = error
 
     def _taken(self) -> list[str]:
-        return [one for one in list(self.running) if _or_none(ports_taken, self._netns / one)]
+        return [one for one in list(self.running) if _is_taken(self._netns / one)]
 
     def _wall_up(self) -> None:
         """What has ended has no addresses any more: they may be another pod's."""
         if self._wall is None:
             return
         assert self._capture is not None
-        alive = [one for one, running in list(self.running.items()) if running.process.alive]
-        outlets = [outlet for one in alive for outlet in self._outlets.get(one, ())]
+        alive = [running for running in list(self.running.values()) if running.process.alive]
+        outlets = [outlet for running in alive for outlet in running.outlets]
         self._wall.follow(outlets, self._capture.cluster)
 
     async def _unpin(self, identity: str) -> None:
@@ -316,7 +321,7 @@ class NodePods:
 
     def _relabelled(self) -> Iterator[bool]:
         for identity, running in self.running.items():
-            pod = self._pods.get(self._uids[identity])
+            pod = self._pods.get(running.uid)
             if pod and running.member.workload != pod.workload:
                 running.member = self._member(identity, pod.workload)
                 yield True
@@ -349,9 +354,8 @@ def _kept(pod: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _or_none(question: Callable[[Path], bool], netns: Path) -> bool | None:
-    """The answer; None: the namespace is gone."""
+def _is_taken(netns: Path) -> bool:
     try:
-        return question(netns)
-    except OSError:
-        return None
+        return ports_taken(netns)
+    except OSError:  # the namespace is gone
+        return False
