@@ -138,7 +138,7 @@ class NodePods:
 
         They would be a proxy's end, and again that of the next (``Supervisor``): it is for all pods of the node.
         """
-        taken = await asyncio.to_thread(self._taken)
+        taken = self.running.keys() & await asyncio.to_thread(self._taken)  # some have ended meanwhile
         for identity in taken:
             self._bar(identity)
         if taken:
