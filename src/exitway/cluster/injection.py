@@ -83,8 +83,9 @@ class Injector:
         return await self._decided(request, pods.held)
 
     async def _decided(self, request: Request, decide: Decision) -> Answer:
-        if self.unready or not (installation := self.installation()):
-            return pods.unknown(self.unready)
+        unready, installation = self.unready, self.installation()
+        if unready or installation is None:
+            return pods.unknown(unready)
         try:
             labels = await self._labels(request.namespace)
         except KubeError:
