@@ -26,9 +26,8 @@ class NodeWall:
         if text == self._wanted:
             return
         self._wanted = text
-        nameless = ruleset(self._owner, [Outlet("", outlet.addresses) for outlet in outlets], cluster)
         if not self._load(text):  # an interface may just have gone
-            self._load(nameless)
+            self._load(ruleset(self._owner, [Outlet("", outlet.addresses) for outlet in outlets], cluster))
 
     def close(self) -> None:
         """Take it away."""
