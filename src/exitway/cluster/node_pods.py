@@ -42,6 +42,8 @@ FRESH_SECONDS = 20.0
 """How long a pod has just come: what takes longer waits for a volume or an image, and can wait for us as well."""
 BARRED_SECONDS = 60.0
 """How long a pod is without a proxy in whose namespace the proxy could not listen."""
+RENEWED_SECONDS = 5.0
+"""After which a ruleset that could not be renewed is tried again: it may let through what is the cluster's no more."""
 MOST_OF_A_NAME = 60
 _ENDED = ("Succeeded", "Failed")
 _TAKEN = "a program in it has a port that the proxy needs (1 or 2)"
@@ -191,7 +193,8 @@ class NodePods:
         waiting = [self._pods[uid].since for uid in self._waiting()]
         if waiting:
             return LOOK_SECONDS if now - max(waiting) < FRESH_SECONDS else SLOW_LOOK_SECONDS
-        return max(LOOK_SECONDS, min(self._barred.values()) - now) if self._barred else None
+        due = [*self._barred.values(), *([now + RENEWED_SECONDS] if any(self._outdated()) else [])]
+        return max(LOOK_SECONDS, min(due) - now) if due else None
 
     def _waiting(self) -> set[str]:
         """The uids of pods whose namespace we do not know, or whose process in it has ended."""
@@ -207,9 +210,7 @@ class NodePods:
         first = sorted(known, key=lambda uid: (uid in self._errors, self._pods[uid].since))[:most]
         changes += await asyncio.gather(*(self._found(self._pods[uid], found[uid]) for uid in first))
         changes += list(self._relabelled())
-        changes += await asyncio.gather(
-            *(self._renew(running) for running in self.running.values() if running.capture != self._capture)
-        )
+        changes += await asyncio.gather(*map(self._renew, self._outdated()))
         self._errors = {uid: error for uid, error in self._errors.items() if uid in self._pods}
         self._barred = {uid: until for uid, until in self._barred.items() if uid in self._pods}
         return any(changes)
@@ -258,6 +259,9 @@ class NodePods:
         capture = self._capture
         assert capture is not None
         return capture, await asyncio.to_thread(install, self._netns / identity, capture, self._owner)
+
+    def _outdated(self) -> Iterator[_Captured]:
+        return (running for running in self.running.values() if running.capture != self._capture)
 
     async def _renew(self, running: _Captured) -> bool:
         identity = running.member.id
