@@ -19,10 +19,14 @@ def part(name: str) -> int:
 
 
 def of_pod(pod: Pod, program: str) -> list[int]:
-    """The processes of a pod whose command has this word (its last path component), oldest first."""
+    """The processes of a pod whose command has this word (its last path component), oldest first; there is one, or there will be."""
     uid = pod.get()["metadata"]["uid"]
-    found = [(pid, command) for pid, command in _processes() if uid in _read(Path(f"/proc/{pid}/cgroup"))]
-    return [pid for pid, command in found if program in [word.rpartition("/")[2] for word in command]]
+
+    def look() -> list[int]:
+        found = [(pid, command) for pid, command in _processes() if uid in _read(Path(f"/proc/{pid}/cgroup"))]
+        return [pid for pid, command in found if program in [word.rpartition("/")[2] for word in command]]
+
+    return until(look)
 
 
 def kill(pid: int) -> None:

@@ -131,7 +131,9 @@ def kubelet() -> None:
 
 
 def agent() -> None:
-    for pod in replicas("exitway-node"):
+    agents = replicas("exitway-node")
+    assert agents
+    for pod in agents:
         for pid in node.of_pod(pod, "exitway.cluster.node"):
             node.kill(pid)
 
