@@ -165,8 +165,9 @@ class NodePods:
 
     @property
     def problems(self) -> list[str]:
-        """One sentence for each pod that the proxy does not serve."""
-        return [f"a pod reaches nothing: {error}" for error in self._errors.values()]
+        """One sentence for each pod that the proxy does not serve, and one for the wall round them if it does not stand."""
+        wall = [self._wall.problem] if self._wall and self._wall.problem else []
+        return [*(f"a pod reaches nothing: {error}" for error in self._errors.values()), *wall]
 
     def search(self, identity: str) -> tuple[str, ...]:
         """The search domains of a pod's own."""

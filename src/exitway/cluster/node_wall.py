@@ -13,11 +13,15 @@ _log = logging.getLogger("exitway")
 
 
 class NodeWall:
-    """One for each agent. ``owner``: its runtime directory. The first wall is in the pods: what fails here is logged, and tried when it changes."""
+    """One for each agent. ``owner``: its runtime directory. The first wall is in the pods: what fails here is told, and tried when it changes.
+
+    ``problem``: why it is not as it should be; empty: it is.
+    """
 
     def __init__(self, owner: str) -> None:
         self._owner = owner
         self._wanted = ""
+        self.problem = ""
 
     def follow(self, outlets: Collection[Outlet], cluster: Iterable[Network]) -> None:
         """Stand round these from now on. Where nothing changes, nothing is done."""
@@ -33,11 +37,12 @@ class NodeWall:
         """Take it away."""
         self._load(removed(self._owner))
 
-    @staticmethod
-    def _load(text: str) -> bool:
+    def _load(self, text: str) -> bool:
         try:
             feed("nft", "-f", "-", text=text)
         except OSError as error:
-            _log.warning("the wall round the pods is not as it should be: %s", error)
+            self.problem = f"the wall round the pods is not as it should be: {error}"
+            _log.warning("%s", self.problem)
             return False
+        self.problem = ""
         return True
