@@ -224,7 +224,7 @@ class NodePods:
             return False
         try:
             await self._take(pod, identity, sandbox)
-        except OSError as error:
+        except (OSError, ValueError, KeyError) as error:  # also an answer of `ip` that nobody thought of
             self._serving.names.remove(identity)
             unpin(self._netns / identity)
             self._failed(pod.uid, str(error))
