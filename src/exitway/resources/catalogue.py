@@ -16,6 +16,7 @@ AREAS = {
     "13": "Attacking it",
     "14": "The cluster, as its clients see it",
     "15": "The control plane of a cluster",
+    "17": "Calls that are asked about",
 }
 """The first two digits of a code."""
 
@@ -142,4 +143,11 @@ CATALOGUE = {
     "EXW1405": "the namespace does not exist",
     "EXW1406": "some changes were made, and then one failed",
     "EXW1501": "the rules of the cluster are not known yet",
+    "EXW1701": "neither a URL nor HOST:PORT",
+    "EXW1702": "a call that speaks an unknown protocol, or two",
+    "EXW1703": "a call to what is no host",
+    "EXW1704": "a call without a port",
+    "EXW1705": "a method that is none, or where there are none",
+    "EXW1706": "a call that is not TCP",
+    "EXW1707": "a call that does not leave",
 }
