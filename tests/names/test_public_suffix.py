@@ -1,0 +1,22 @@
+import pytest
+
+from exitway.names.public_suffix import is_of_a_registry, is_public, shared_by
+
+
+@pytest.mark.parametrize(
+    ("name", "registry", "public", "shared"),
+    [
+        ("com", True, True, "com"),
+        ("co.uk", True, True, "co.uk"),
+        ("foo.ck", True, True, "foo.ck"),  # *.ck
+        ("www.ck", False, False, "ck"),  # !www.ck
+        ("github.io", False, True, "github.io"),
+        ("exitway.github.io", False, False, "github.io"),
+        ("example.com", False, False, "com"),
+        ("xn--fiqs8s", True, True, "xn--fiqs8s"),
+        ("internal", False, False, ""),
+        ("", False, False, ""),
+    ],
+)
+def test_the_list_says_whose_names_are_below_a_name(name, registry, public, shared):
+    assert (is_of_a_registry(name), is_public(name), shared_by(name)) == (registry, public, shared)
