@@ -70,9 +70,9 @@ class Settings:
         return self.state_dir / "store.db"
 
     @property
-    def flow_log(self) -> Path:
-        """One JSON line for each denial and for the first use of each allowed destination."""
-        return self.state_dir / "flows.jsonl"
+    def flow_db(self) -> Path:
+        """What was seen: every denial, and each allowed destination (SQLite)."""
+        return self.state_dir / "flows.db"
 
     @property
     def token(self) -> Path:

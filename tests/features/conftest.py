@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from exitway.cli.client import Client
+from exitway.flows.history import History
 from exitway.lab.lab import Lab
 from exitway.settings import Settings
 
@@ -73,9 +74,11 @@ class Exitway:
         return self.request("GET", "/exitway/v1/status")
 
     def flows(self):
-        """What the flow log holds, oldest first."""
-        log = self.settings.flow_log
-        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        """What was seen, oldest first."""
+        if not self.settings.flow_db.exists():
+            return []
+        with closing(History(self.settings.flow_db, read_only=True)) as history:
+            return [json.loads(flow.line()) for flow in history.select()]
 
     def flow(self, **wanted):
         """The first flow with these fields; waits for it."""

@@ -6,7 +6,7 @@ import pytest
 
 from exitway.flows.access_log import AccessLogReader, Observed
 from exitway.flows.live import split
-from exitway.flows.log import FlowLog, Tail
+from exitway.flows.log import Tail
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
 from exitway.resources.intent import Action
@@ -120,8 +120,8 @@ def test_what_is_denied_now_is_to_be_cut_and_its_record_names_the_rule_that_had_
     reader = AccessLogReader({"w1": replace(OBSERVED["w1"], policy=NONE, former=POLICY)}.get)
     flow = reader.revoked(begun, NOW)
     assert flow is not None
-    assert json.loads(flow.line()) == {
-        "time": NOW, "workload": "shop/w", "name": "httpbin.org", "address": "240.240.0.2", "port": 80, "protocol": "HTTP/1.1",
+    assert flow.wire() == {
+        "id": 0, "time": NOW, "workload": "shop/w", "name": "httpbin.org", "address": "240.240.0.2", "port": 80, "protocol": "HTTP/1.1",
         "verdict": "deny", "reason": "revoked", "rule": "egress-rule/shop/httpbin", "detail": "no-rule",
     }  # fmt: skip
 
@@ -190,11 +190,3 @@ def test_a_tail_gives_whole_lines_once_and_goes_on_where_another_stopped(tmp_pat
     assert list(tail.lines()) == [b"three"]
     path.write_bytes(b"new\n")
     assert list(tail.lines()) == [b"new"]
-
-
-def test_the_flow_log_is_its_owners_alone(tmp_path):
-    path = tmp_path / "flows.jsonl"
-    log = FlowLog(path)
-    log.write(told(line(**HTTP)))
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert json.loads(path.read_text())["name"] == "httpbin.org"

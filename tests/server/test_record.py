@@ -37,7 +37,7 @@ def running(recorder):
 
 def test_what_runs_is_known_again_after_rotation_and_restart(tmp_path, monkeypatch):
     monkeypatch.setattr(supervise, "LARGEST_ACCESS_LOG", 1)
-    log, flows = tmp_path / "access.log", tmp_path / "flows.jsonl"
+    log, flows = tmp_path / "access.log", tmp_path / "flows.db"
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as open_:
         there = said(open_.getsockname()), said(open_.getpeername())
         log.write_text(line("TcpUpstreamConnected", 1, *there) + line("TcpUpstreamConnected", 2))

@@ -121,7 +121,7 @@ def _sheet(found: Mapping[str, Any], socket_path: Path) -> list[str]:
         f"server     {found['version']}, process {found['pid']}, up {found['uptimeSeconds']} s, {socket_path}",
         f"proxy      Envoy, process {proxy['pid']}, {state}, restarted {proxy['restarts']} times",
         f"rules      {found['rules']} at revision {found['revision']}",
-        f"flow log   {found['flowLog']}",
+        f"flows      {found['flows']}",
         f"workloads  {len(found['workloads'])}",
     ]
     for one in found["workloads"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -78,8 +79,10 @@ class _Entry:
 class AccessLogReader:
     """Turns lines into flows: every denial, and the first use of each allowed destination. ``live``: what runs, as far as it was told."""
 
-    def __init__(self, observed: Callable[[str], Observed | None]) -> None:
+    def __init__(self, observed: Callable[[str], Observed | None], ids: Iterator[int] | None = None) -> None:
+        """``ids``: of the flows, one after the other."""
         self._observed = observed
+        self._ids = ids or itertools.count(1)
         self._seen: set[bytes] = set()
         self.live = Live()
 
@@ -110,7 +113,7 @@ class AccessLogReader:
                 continue
             if flow.decision.allowed or flow.audit:
                 self._remember(beginning)
-            yield flow
+            yield replace(flow, id=next(self._ids))
 
     def revoked(self, line: bytes, time: str) -> Flow | None:
         """What is to be told when the connection or request of this line is cut at ``time``. None: it is not to be cut."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from exitway.names.call import Decision
 
@@ -12,7 +14,13 @@ from exitway.names.call import Decision
 class Flow:
     """``time`` is RFC 3339 in UTC; ``name`` is what was asked for (empty where nothing named it), ``address`` what was dialled.
 
+    Of a request: ``method``, ``path`` without its query, ``status``. ``sent`` and ``received``: bytes, as the workload sees it, on the wire.
+    ``duration`` in milliseconds. ``upstream``: ``address:port`` outside. ``process``: ``pid/comm``. What is not known is empty or 0.
+
     ``audit``: the decision is what it would have been; it was let through.
+
+    ``count``: how often this was seen, ``last`` when it was seen the last time, if more than once; bytes are those of all. ``id``: its place in the
+    history.
     """
 
     time: str
@@ -24,10 +32,32 @@ class Flow:
     decision: Decision
     detail: str = ""
     audit: bool = False
+    method: str = ""
+    path: str = ""
+    sni: str = ""
+    status: int = 0
+    sent: int = 0
+    received: int = 0
+    duration: int = 0
+    upstream: str = ""
+    process: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    count: int = 1
+    last: str = ""
+    id: int = 0
 
-    def line(self) -> str:
-        """One JSON line, without its end. Non-ASCII and control characters are escaped, so a client cannot forge lines or colours."""
-        record = {
+    @property
+    def namespace(self) -> str:
+        """That of the workload."""
+        return self.workload.partition("/")[0]
+
+    def wire(self) -> dict[str, Any]:
+        """As JSON: what is always there, and of the rest what is known."""
+        rest = {name: getattr(self, name) for name in _AS_KNOWN}
+        rest |= {"labels": dict(self.labels), "count": self.count if self.count > 1 else 0}
+        rest |= {"direct": self.decision.direct, "audit": self.audit}
+        always = {
+            "id": self.id,
             "time": self.time,
             "workload": self.workload,
             "name": self.name,
@@ -38,6 +68,23 @@ class Flow:
             "reason": self.decision.reason,
             "rule": str(self.decision.because) if self.decision.because else None,
         }
-        record |= {"detail": self.detail} if self.detail else {}
-        record |= {"direct": True} if self.decision.direct else {}
-        return json.dumps(record | ({"audit": True} if self.audit else {}))
+        return always | {name: value for name, value in rest.items() if value}
+
+    def line(self) -> str:
+        """One JSON line, without its end. Non-ASCII and control characters are escaped, so a client cannot forge lines or colours."""
+        return json.dumps(self.wire())
+
+
+_ALWAYS = ("time", "workload", "name", "address", "port", "protocol", "decision", "audit", "labels", "count", "id")
+_AS_KNOWN = tuple(one.name for one in fields(Flow) if one.name not in _ALWAYS)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """What is to be counted onto a flow that is told of already. ``last``: the time of the newest."""
+
+    id: int
+    count: int
+    sent: int
+    received: int
+    last: str

@@ -143,6 +143,8 @@ CATALOGUE = {
     "EXW1405": "the namespace does not exist",
     "EXW1406": "some changes were made, and then one failed",
     "EXW1501": "the rules of the cluster are not known yet",
+    "EXW1601": "there are no flows",
+    "EXW1602": "the flows cannot be read",
     "EXW1701": "neither a URL nor HOST:PORT",
     "EXW1702": "a call that speaks an unknown protocol, or two",
     "EXW1703": "a call to what is no host",

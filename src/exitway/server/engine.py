@@ -96,7 +96,7 @@ class Engine(ABC):
         ipv6 = socket.has_dualstack_ipv6()
         proxy = Proxy(resolver, wall.mark, str(access_log), settings.denied_status, ipv6=ipv6)
         self._program = Program(proxy, direct=alone, authorities="" if alone else AUTHORITIES)
-        self._recorder = Recorder(access_log, settings.flow_log)
+        self._recorder = Recorder(access_log, settings.flow_db)
         self.revoker = Revoker(
             self._recorder.reader, lambda: self.discovery.settled(1, REVOKED_SECONDS), self._recorder.tell
         )

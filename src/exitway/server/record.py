@@ -1,23 +1,31 @@
-"""What was seen, written down: Envoy's access log and the kernel's refusals become the flow log."""
+"""What was seen, written down: Envoy's access log and the kernel's refusals become flows in the history.
+
+Where in the access log we have come to is written with the flows, so a server that is killed loses none of them and tells none twice.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from exitway.capture import sock_diag
 from exitway.capture.nflog import Opened, Refused
 from exitway.flows.access_log import AccessLogReader, Observed
 from exitway.flows.flow import Flow
+from exitway.flows.history import History
 from exitway.flows.live import outside
-from exitway.flows.log import FlowLog, Tail, now
+from exitway.flows.log import Tail, now
 from exitway.names.call import Call, Decision, Reason, Sort, Verdict
 from exitway.policy.decide import decide
 from exitway.policy.policy import Policy
 from exitway.server.program import Member
 from exitway.server.supervise import aside, rotate
+from exitway.server.unread import Unread
 
 _log = logging.getLogger("exitway")
 
@@ -26,6 +34,9 @@ PAUSE_SECONDS = 5.0
 MOST_OBSERVED = 10_000
 """Workloads, ended ones included, whose lines can still be read: Envoy writes its log a moment after the fact."""
 
+MUCH_PENDING = 2_000
+"""Flows that are written at once, rather than with the next ones."""
+
 MUCH_LIVE = 50_000
 """Entries from which on it is worth asking whether all of them are there."""
 
@@ -33,14 +44,15 @@ MUCH_LIVE = 50_000
 class Recorder:
     """Follows the access log and writes flows. ``reader.live`` survives us: it is in the log, and what runs while that is rotated is carried over."""
 
-    def __init__(self, access_log: Path, flow_log: Path) -> None:
+    def __init__(self, access_log: Path, flow_db: Path) -> None:
         self._access_log = access_log
-        self._position = access_log.with_suffix(".position")
         self._carried = access_log.with_suffix(".live")
-        self._tail = Tail(access_log, self._last_position())
-        self._log = FlowLog(flow_log)
+        self._history = History(flow_db)
+        self._ids = itertools.count(self._history.next_id)
+        self._unread = Unread(access_log, self._history.mark)
+        self._pending: list[Flow] = []
         self._observed: dict[str, Observed] = {}
-        self.reader = AccessLogReader(self._observed.get)
+        self.reader = AccessLogReader(self._observed.get, self._ids)
         self._much_live = MUCH_LIVE
         self._recall()
 
@@ -61,11 +73,8 @@ class Recorder:
         return changed
 
     def tell(self, flows: Iterable[Flow]) -> None:
-        """Write flows down. A disk that is full costs records, never service."""
-        try:
-            self._log.write(flows)
-        except OSError as error:
-            _log.warning("flows are lost: %s", error)
+        """Write flows down with the next ones."""
+        self._pending += (replace(flow, id=next(self._ids)) for flow in flows)
 
     def refused(self, member: Member, name: str | None, refused: Refused) -> None:
         """Write down what the kernel refused: whatever is not TCP."""
@@ -100,34 +109,50 @@ class Recorder:
         """Write flows as they come, until cancelled; ``begun`` gets the line of all that runs, when it is first told of."""
         while True:
             try:
-                await self._follow(admin_socket, begun)
+                await self._read(begun)
+                self._commit()
+                if rotate(self._access_log, admin_socket):
+                    await asyncio.sleep(INTERVAL_SECONDS)  # Envoy may still have been writing
+                    self._unread.rotated()
+                    await self._read(begun)
+                    self._commit()
+                    self._carry_over()
+                if len(self.reader.live) > self._much_live:
+                    self._forget_dead()
             except OSError as error:
                 _log.warning("flows are lost: %s", error)
                 await asyncio.sleep(PAUSE_SECONDS)
             await asyncio.sleep(INTERVAL_SECONDS)
 
-    async def _follow(self, admin_socket: Path, begun: Callable[[bytes], None]) -> None:
-        self.catch_up(begun)
-        if rotate(self._access_log, admin_socket):
-            await asyncio.sleep(INTERVAL_SECONDS)  # Envoy may still have been writing
-            rest = Tail(aside(self._access_log), self._tail.position)
-            self._tail = Tail(self._access_log)
-            self._log.write(self.reader.flows(rest.lines(), begun))
-            self._carry_over()
-        if len(self.reader.live) > self._much_live:
-            self._forget_dead()
+    async def _read(self, begun: Callable[[bytes], None]) -> None:
+        """All that is there. It takes half of a processor at most, so that others are served while there is much."""
+        for chunk in self._unread.chunks():
+            before = time.monotonic()
+            self._take(chunk, begun)
+            await asyncio.sleep(time.monotonic() - before)
+
+    def _take(self, lines: Iterable[bytes], begun: Callable[[bytes], None]) -> None:
+        self._pending += self.reader.flows(lines, begun)
+        if len(self._pending) > MUCH_PENDING:
+            self._commit()
 
     def catch_up(self, begun: Callable[[bytes], None] = lambda _: None) -> None:
         """Write the flows of all that Envoy has logged so far."""
-        before = self._tail.position
-        self._log.write(self.reader.flows(self._tail.lines(), begun))
-        if self._tail.position != before:
-            self._position.write_text(str(self._tail.position))
+        for chunk in self._unread.chunks():
+            self._take(chunk, begun)
+        self._commit()
+
+    def _commit(self) -> None:
+        mark = self._unread.mark
+        if self._pending or mark != self._history.mark:
+            self._history.write(self._pending, (), mark)
+            self._pending = []
 
     def close(self) -> None:
         """Write what is left to write. Envoy has ended, so its log is of no more use."""
         self.catch_up()
-        for path in (self._access_log, self._position, self._carried):
+        self._history.close()
+        for path in (self._access_log, self._carried):
             path.unlink(missing_ok=True)
 
     def _recall(self) -> None:
@@ -136,7 +161,6 @@ class Recorder:
             self.reader.recall(Tail(path).lines())
         try:
             self._forget_dead()
-            self._carry_over()
         except OSError as error:
             _log.warning("what runs is not known well: %s", error)
 
@@ -152,13 +176,6 @@ class Recorder:
             connections = sock_diag.connections()
             self.reader.live.keep(lambda line: outside(line) in connections)
         self._much_live = max(MUCH_LIVE, 2 * len(self.reader.live))
-
-    def _last_position(self) -> int:
-        """How far a server before this one has read."""
-        try:
-            return int(self._position.read_text())
-        except (OSError, ValueError):
-            return 0
 
 
 def _call(observed: Observed, address: str, port: int) -> Call:

@@ -64,7 +64,7 @@ def _status(server: Engine) -> dict[str, object]:
         "uptimeSeconds": int(time.time() - server.started),
         "revision": server.rules.revision,
         "rules": len(server.rules.registry),
-        "flowLog": str(server.settings.flow_log),
+        "flows": str(server.settings.flow_db),
         "problems": server.problems,
         "proxy": {
             "pid": envoy.pid if envoy else None,

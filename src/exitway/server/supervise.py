@@ -151,13 +151,18 @@ def aside(access_log: Path) -> Path:
 
 
 def rotate(access_log: Path, admin_socket: Path) -> bool:
-    """Put a large access log aside and let Envoy begin a new one. False: it is not large."""
+    """Put a large access log aside and let Envoy begin a new one. False: it is not large, or Envoy does not answer."""
     try:
         if access_log.stat().st_size < LARGEST_ACCESS_LOG:
             return False
     except FileNotFoundError:
         return False
     access_log.rename(aside(access_log))
-    with contextlib.suppress(OSError):
+    try:
         admin(admin_socket, "POST", "/reopen_logs")
+    except (FileNotFoundError, ConnectionRefusedError):  # the next Envoy begins one anyway
+        return True
+    except OSError:  # it goes on with this one
+        aside(access_log).rename(access_log)
+        return False
     return True

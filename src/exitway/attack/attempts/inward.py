@@ -127,7 +127,7 @@ def keys(target: Target) -> Tries:
                     with contextlib.suppress(OSError):
                         os.close(os.open(path, mode))
                         raise Reached(f"{path} can be opened")
-        for name in ("token", "store.db", "flows.jsonl"):
+        for name in ("token", "store.db", "flows.db"):
             with contextlib.suppress(OSError):
                 os.close(os.open(Path(directory) / name, os.O_RDONLY))
                 raise Reached(f"{directory}/{name} can be read")

@@ -1,0 +1,98 @@
+"""The history's file: made, opened for its one writer, opened for reading."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from exitway.resources.problem import Problem, Problems
+
+APPLICATION_ID = 0x45585746  # "EXWF"
+SCHEMA_VERSION = 1
+_SCHEMA = """
+BEGIN;
+CREATE TABLE flow (
+    id INTEGER PRIMARY KEY, time TEXT NOT NULL, last TEXT NOT NULL, count INTEGER NOT NULL, workload TEXT NOT NULL, name TEXT NOT NULL,
+    address TEXT NOT NULL, port INTEGER NOT NULL, protocol TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, rule TEXT NOT NULL,
+    direct INTEGER NOT NULL, audit INTEGER NOT NULL, detail TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL, sni TEXT NOT NULL,
+    status INTEGER NOT NULL, sent INTEGER NOT NULL, received INTEGER NOT NULL, duration INTEGER NOT NULL, upstream TEXT NOT NULL,
+    process TEXT NOT NULL, labels TEXT NOT NULL
+);
+CREATE INDEX flow_workload ON flow (workload);
+CREATE TABLE rule_use (rule TEXT PRIMARY KEY, last TEXT NOT NULL, count INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE mark (only INTEGER PRIMARY KEY CHECK (only = 1), value TEXT NOT NULL, next INTEGER NOT NULL);
+INSERT INTO mark VALUES (1, '', 1);
+PRAGMA application_id = %d;
+PRAGMA user_version = %d;
+COMMIT;
+"""
+# NORMAL: what is written survives a server that is killed, and the last of it not a machine that loses its power.
+_PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "journal_size_limit = 16777216")
+_BUSY_SECONDS = 1.0
+
+
+def writing(path: Path) -> sqlite3.Connection:
+    """For the writer. The file is made if there is none; one that is damaged, or of another version, is put aside as ``.damaged``.
+
+    Raises:
+        sqlite3.OperationalError, OSError: it cannot be read or written now.
+    """
+    try:
+        return _opened(path)
+    except (sqlite3.DatabaseError, ValueError) as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        for part in ("", "-wal", "-shm"):
+            one = Path(f"{path}{part}")
+            if one.exists():
+                one.replace(f"{path}.damaged{part}")
+        return _opened(path)
+
+
+def reading(path: Path) -> sqlite3.Connection:
+    """For all others.
+
+    Raises:
+        Problems: there is none, or it cannot be read.
+    """
+    if not path.exists():
+        hint = "they are written while a server runs; EXITWAY_STATE_DIR says where"
+        raise Problems([Problem("EXW1601", f"there are no flows: {path} does not exist", hint)])
+    try:
+        return _checked(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", _BUSY_SECONDS, uri=True))
+    except (sqlite3.Error, ValueError) as error:
+        hint = "check the file's owner and mode; one that is damaged is put aside by the next server"
+        raise Problems([Problem("EXW1602", f"the flows in {path} cannot be read: {error}", hint)]) from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(path, _BUSY_SECONDS)
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            connection.executescript(_SCHEMA % (APPLICATION_ID, SCHEMA_VERSION))
+    except BaseException:
+        connection.close()
+        raise
+    return _checked(connection)
+
+
+def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """The connection, on which no transaction is begun but by us; closed if the file is not what we wrote."""
+    try:
+        connection.isolation_level = None
+        _check(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    if found != [APPLICATION_ID, SCHEMA_VERSION]:
+        raise ValueError(f"it is of application {found[0]:#x} and version {found[1]}, not {SCHEMA_VERSION} of ours")

@@ -1,0 +1,189 @@
+"""The flows at rest: an SQLite file, written by the one server of its directory and read by commands beside it.
+
+A flow is written once, and what repeats it is counted onto it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exitway.flows import file
+from exitway.flows.flow import Flow, Repeats
+from exitway.flows.row import COLUMNS, flow_of, row_of, shown_key, stored_key
+from exitway.names.call import Reason, Verdict
+
+_INSERT = f"INSERT INTO flow ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+_COUNT = """
+UPDATE flow SET count = count + ?, sent = sent + ?, received = received + ?, last = max(last, ?) WHERE id = ? RETURNING rule
+"""
+_USED = """
+INSERT INTO rule_use VALUES (?, ?, ?)
+ON CONFLICT (rule) DO UPDATE SET last = max(last, excluded.last), count = count + excluded.count
+"""
+_DESTINATIONS = """
+SELECT workload, coalesce(nullif(name, ''), address) AS destination, port, protocol, verdict, reason, rule, sum(count), sum(sent), sum(received),
+       max(last)
+FROM flow WHERE last >= ? GROUP BY workload, destination, port, protocol, verdict, reason, rule ORDER BY max(last) DESC
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a workload went, or wanted to: what was seen of it in all. ``name``: the name, or an address that nothing named."""
+
+    workload: str
+    name: str
+    port: int
+    protocol: str
+    verdict: Verdict
+    reason: Reason
+    rule: str
+    count: int
+    sent: int
+    received: int
+    last: str
+
+    def wire(self) -> dict[str, Any]:
+        """As JSON."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"rule": self.rule or None}
+
+
+class Lost(OSError):  # noqa: N818 - it is a state, which may pass
+    """The history cannot be read or written now."""
+
+
+class History:
+    """The file. ``mark`` is where a writer had come to, kept with what it wrote; ``next_id`` the id of the next flow."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """A writer makes the file if there is none, and puts aside what it cannot use.
+
+        Raises:
+            Problems: there is nothing to read.
+            Lost: there can be nothing written.
+        """
+        with lost():
+            self._connection = file.reading(path) if read_only else file.writing(path)
+            self.mark, self.next_id = self._connection.execute("SELECT value, next FROM mark").fetchone()
+
+    def write(self, flows: Sequence[Flow], repeats: Iterable[Repeats] = (), mark: str | None = None) -> None:
+        """Append flows, in the order of their ids, and count repeats: all, or none and :class:`Lost`. A flow without an id gets one."""
+        next_id = self.next_id
+        rows = []
+        for flow in flows:
+            rows.append(row_of(flow, flow.id or next_id))
+            next_id = max(next_id, rows[-1][0] + 1)
+        mark = self.mark if mark is None else mark
+        with lost(), self._transaction():
+            self._connection.executemany(_INSERT, rows)
+            used = _used(flows)
+            for one in repeats:
+                changed = self._connection.execute(_COUNT, (one.count, one.sent, one.received, one.last, one.id))
+                for (rule,) in changed.fetchall():
+                    last, count = used.get(rule, ("", 0))
+                    used[rule] = max(last, one.last), count + one.count
+            self._connection.executemany(_USED, [(rule, *use) for rule, use in used.items() if rule])
+            self._connection.execute("UPDATE mark SET value = ?, next = ?", (mark, next_id))
+        self.mark, self.next_id = mark, next_id
+
+    def select(  # noqa: PLR0913 - each narrows it
+        self,
+        *,
+        namespace: str | None = None,
+        workload: str | None = None,
+        verdict: str | None = None,
+        host: str | None = None,
+        since: str | None = None,
+        after: int = 0,
+        limit: int | None = None,
+    ) -> list[Flow]:
+        """Flows in the order of their ids; with a limit the newest, but the oldest of those ``after`` an id.
+
+        ``workload``: ``namespace/name``, or a name of any namespace. ``host``: a name or an address, ``*`` stands for anything. ``since``: RFC 3339.
+        """
+        clauses, values = _clauses(namespace, workload, verdict, host, since)
+        backwards = limit is not None and not after
+        order = f"ORDER BY id {'DESC' if backwards else ''} LIMIT {-1 if limit is None else int(limit)}"
+        flows = self._flows(f"WHERE {' AND '.join(['id > ?', *clauses])} {order}", (after, *values))
+        return flows[::-1] if backwards else flows
+
+    def get(self, identity: int) -> Flow | None:
+        """The flow with this id."""
+        return next(iter(self._flows("WHERE id = ?", (identity,))), None)
+
+    def destinations(self, since: str | None = None) -> list[Destination]:
+        """What was seen of each destination, the latest first; counts are of whole flows, whose last use is not older than ``since``."""
+        with lost():
+            rows = self._connection.execute(_DESTINATIONS, (since or "",)).fetchall()
+        return [
+            Destination(workload, name, port, protocol, Verdict(verdict), Reason(reason), shown_key(rule), *numbers)
+            for workload, name, port, protocol, verdict, reason, rule, *numbers in rows
+        ]
+
+    def rule_use(self) -> dict[str, tuple[str, int]]:
+        """When a rule decided the last time, and how often, by its key as a string."""
+        with lost():
+            rows = self._connection.execute("SELECT rule, last, count FROM rule_use").fetchall()
+        use: dict[str, tuple[str, int]] = {}
+        for rule, last, count in rows:
+            before = use.get(shown_key(rule), ("", 0))
+            use[shown_key(rule)] = max(before[0], last), before[1] + count
+        return use
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _flows(self, which: str, values: Sequence[str | int]) -> list[Flow]:
+        with lost():
+            rows = self._connection.execute(f"SELECT {', '.join(COLUMNS)} FROM flow {which}", values).fetchall()  # noqa: S608
+        return [flow_of(row) for row in rows]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def lost() -> Iterator[None]:
+    """SQLite's errors become :class:`Lost`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise Lost(str(error)) from error
+
+
+def _clauses(
+    namespace: str | None, workload: str | None, verdict: str | None, host: str | None, since: str | None
+) -> tuple[list[str], list[str]]:
+    glob = (host or "").replace("[", "[[]").replace("?", "[?]").lower()
+    chosen = [
+        ("workload >= ? || '/' AND workload < ? || '0'", namespace, 2),  # "0" comes after "/"
+        ("workload = ?" if "/" in (workload or "") else "substr(workload, instr(workload, '/') + 1) = ?", workload, 1),
+        ("verdict = ?", verdict, 1),
+        ("(name GLOB ? OR address GLOB ?)", glob or None, 2),
+        ("last >= ?", since, 1),
+    ]
+    given = [(clause, value, times) for clause, value, times in chosen if value is not None]
+    return [clause for clause, _, _ in given], [value for _, value, times in given for _ in range(times)]
+
+
+def _used(flows: Iterable[Flow]) -> dict[str, tuple[str, int]]:
+    used: dict[str, tuple[str, int]] = {}
+    for flow in flows:
+        rule = stored_key(flow.decision.because)
+        last, count = used.get(rule, ("", 0))
+        used[rule] = max(last, flow.last or flow.time), count + flow.count
+    return used

@@ -1,0 +1,61 @@
+"""A flow as a row of the history, and back. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from exitway.flows.flow import Flow
+from exitway.names.call import Decision, Reason, Verdict
+from exitway.names.key import Key
+
+COLUMNS = (
+    "id", "time", "last", "count", "workload", "name", "address", "port", "protocol", "verdict", "reason", "rule", "direct", "audit", "detail",
+    "method", "path", "sni", "status", "sent", "received", "duration", "upstream", "process", "labels",
+)  # fmt: skip
+
+
+def row_of(flow: Flow, identity: int) -> tuple[Any, ...]:
+    """In the order of :data:`COLUMNS`."""
+    decision = flow.decision
+    return (
+        identity, flow.time, flow.last or flow.time, flow.count, flow.workload, flow.name, flow.address, flow.port, flow.protocol,
+        decision.verdict.value, decision.reason.value, stored_key(decision.because), decision.direct, flow.audit, flow.detail, flow.method, flow.path,
+        flow.sni, flow.status, flow.sent, flow.received, flow.duration, flow.upstream, flow.process,
+        json.dumps(dict(flow.labels)) if flow.labels else "",
+    )  # fmt: skip
+
+
+def flow_of(row: Sequence[Any]) -> Flow:
+    """The flow of a row in the order of :data:`COLUMNS`."""
+    found: Mapping[str, Any] = dict(zip(COLUMNS, row, strict=True))
+    decision = Decision(
+        Verdict(found["verdict"]), Reason(found["reason"]), key_of(found["rule"]), bool(found["direct"])
+    )
+    kept = {name: found[name] for name in COLUMNS if name not in _DERIVED}
+    return Flow(
+        **kept,
+        decision=decision,
+        audit=bool(found["audit"]),
+        last=found["last"] if found["count"] > 1 else "",
+        labels=json.loads(found["labels"]) if found["labels"] else {},
+    )
+
+
+_DERIVED = ("verdict", "reason", "rule", "direct", "audit", "last", "labels")
+
+
+def stored_key(key: Key | None) -> str:
+    """Its four parts; none of them has a slash but a group, which comes last."""
+    return f"{key}/{key.group}" if key else ""
+
+
+def key_of(stored: str) -> Key | None:
+    """None: there is no rule."""
+    return Key(*stored.split("/", 3)) if stored else None
+
+
+def shown_key(stored: str) -> str:
+    """As people see it, or empty."""
+    return str(key_of(stored) or "")
