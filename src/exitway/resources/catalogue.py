@@ -16,6 +16,7 @@ AREAS = {
     "13": "Attacking it",
     "14": "The cluster, as its clients see it",
     "15": "The control plane of a cluster",
+    "16": "Flows",
     "17": "Calls that are asked about",
 }
 """The first two digits of a code."""
