@@ -2,7 +2,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from exitway.cli.run import _labels, _name, _publications, run
+from exitway.cli.options import read_labels
+from exitway.cli.run import _name, _publications, run
 
 PARAMETER = click.Option(["-x"])
 CONTEXT = click.Context(run)
@@ -31,7 +32,7 @@ def test_a_malformed_publication_is_wrong_usage(text):
 
 
 def test_labels_are_keys_and_values():
-    assert _labels(CONTEXT, PARAMETER, ["app=a=b", "tier="]) == {"app": "a=b", "tier": ""}
+    assert read_labels(CONTEXT, PARAMETER, ["app=a=b", "tier="]) == {"app": "a=b", "tier": ""}
     for text in ("app", "=a", ""):
         assert CliRunner().invoke(run, ["-l", text, "true"]).exit_code == 2
 

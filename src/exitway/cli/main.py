@@ -26,6 +26,12 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "describe": ("exitway.cli.describe:describe", "Say in words what a rule lets out, and for whom."),
         "delete": ("exitway.cli.delete:delete", "Delete rules; what they let out is denied at once."),
     },
+    "Questions": {
+        "test": (
+            "exitway.cli.test:test",
+            "Try the calls of files on rules, and say which are not decided as expected.",
+        ),
+    },
     "Programs": {
         "run": ("exitway.cli.run:run", "Run a command that reaches only what rules let it reach."),
     },

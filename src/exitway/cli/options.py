@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,24 @@ def target(command: Callable[..., None]) -> Callable[..., None]:
     return server(kubeconfig(context(with_target)))
 
 
+def read_labels(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    """``KEY=VALUE``, each."""
+    pairs = [value.partition("=") for value in values]
+    for value, (key, equals, _) in zip(values, pairs, strict=True):
+        if not key or not equals:
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE", ctx, param)
+    return {key: content for key, _, content in pairs}
+
+
+labels = click.option(
+    "-l",
+    "--label",
+    "labels",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=read_labels,
+    help="A label that rules may select by. May be repeated.",
+)
 filenames = click.option(
     "-f",
     "--filename",

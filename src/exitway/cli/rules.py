@@ -71,10 +71,10 @@ def rules_of(documents: Iterable[Document], namespace: str, found: Sequence[Prob
     return rules
 
 
-def rules_in_files(filenames: Sequence[str], namespace: str | None) -> Rules:
-    """The rules of what ``-f`` names. ``namespace``: the one that was asked for, if one was. Raises as :func:`rules_of`."""
-    documents, found = read_all(filenames, namespace)
-    return rules_of(documents, namespace or "default", found)
+def rules_in_files(filenames: Sequence[str], namespace: str) -> Rules:
+    """The rules of files and directories. ``namespace``: of those that name none. Raises as :func:`rules_of`."""
+    documents, found = read_all(filenames, None)
+    return rules_of(documents, namespace, found)
 
 
 def rules_in_force(api: Api, namespace: str | None = None) -> Rules:

@@ -34,14 +34,6 @@ _PUBLISH = re.compile(
 )
 
 
-def _labels(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
-    pairs = [value.partition("=") for value in values]
-    for value, (key, equals, _) in zip(values, pairs, strict=True):
-        if not key or not equals:
-            raise click.BadParameter(f"{value!r} is not KEY=VALUE", ctx, param)
-    return {key: content for key, _, content in pairs}
-
-
 def _publications(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> list[dict[str, Any]]:
     """As the API wants them."""
     publications = []
@@ -66,15 +58,7 @@ def _ranges(ctx: click.Context, param: click.Parameter, value: str | None) -> li
 @click.command("run", context_settings={"allow_interspersed_args": False})
 @options.namespace
 @click.option("--name", metavar="NAME", help="The workload's name; by default the command's, with a suffix of its own.")
-@click.option(
-    "-l",
-    "--label",
-    "labels",
-    metavar="KEY=VALUE",
-    multiple=True,
-    callback=_labels,
-    help="A label that rules may select by. May be repeated.",
-)
+@options.labels
 @click.option(
     "-p",
     "--publish",

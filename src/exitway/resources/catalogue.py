@@ -18,6 +18,7 @@ AREAS = {
     "15": "The control plane of a cluster",
     "16": "Flows",
     "17": "Calls that are asked about",
+    "18": "Tests of rules, and what a change opens",
 }
 """The first two digits of a code."""
 
@@ -153,4 +154,8 @@ CATALOGUE = {
     "EXW1705": "a method that is none, or where there are none",
     "EXW1706": "a call that is not TCP",
     "EXW1707": "a call that does not leave",
+    "EXW1801": "a file of tests without a test",
+    "EXW1802": "a reason that such a verdict never has",
+    "EXW1803": "a test names a rule that there is not",
+    "EXW1804": "the report of a test cannot be written",
 }

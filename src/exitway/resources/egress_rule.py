@@ -53,7 +53,7 @@ def read(wire: Mapping[str, Any]) -> Resource:
         tuple(map(_target, form.spec.to)),
         Selector(tuple(sorted(form.spec.workloadSelector.matchLabels.items()))),
         Action(form.spec.action),
-        _time(form.spec.expires) if form.spec.expires else None,
+        moment(form.spec.expires) if form.spec.expires else None,
     )
     return Resource(key, API_VERSION, form.kind, {name: wire[name] for name in wire if name != "status"}, (intent,))
 
@@ -71,8 +71,8 @@ def _target(to: To) -> Target:
     )
 
 
-def _time(text: str) -> datetime | None:
-    """A moment of RFC 3339, in UTC."""
+def moment(text: str) -> datetime | None:
+    """A moment of RFC 3339, in UTC; None: it is none."""
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC) if _TIME.match(text) else None
     except (ValueError, OverflowError):
@@ -83,7 +83,7 @@ def _faults(spec: Mapping[str, Any]) -> Iterator[Problem]:
     selector = mapping(spec.get("workloadSelector"))
     yield from label_faults(selector.get("matchLabels"), "spec.workloadSelector.matchLabels")
     expires = spec.get("expires")
-    if isinstance(expires, str) and _time(expires) is None:
+    if isinstance(expires, str) and moment(expires) is None:
         hint = "such as 2027-01-31T00:00:00Z, with its zone"
         yield Problem("EXW0310", f"{quoted(expires)} is not a time", hint, "spec.expires")
     if spec.get("to") == []:

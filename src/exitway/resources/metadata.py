@@ -61,13 +61,18 @@ def metadata_faults(metadata: Mapping[str, Any]) -> Iterator[Problem]:
     if isinstance(name, str) and not _is_subdomain(name):
         hint = 'lower-case letters, digits, "-" and ".", as in a DNS name'
         yield Problem("EXW0106", f"{quoted(name)} is not a name", hint, "metadata.name")
-    if isinstance(namespace, str) and not (is_label(namespace) and namespace == namespace.lower()):
-        hint = 'lower-case letters, digits and inner "-", at most 63'
-        yield Problem("EXW0106", f"{quoted(namespace)} is not the name of a namespace", hint, "metadata.namespace")
+    yield from namespace_faults(namespace, "metadata.namespace")
     yield from label_faults(metadata.get("labels"), "metadata.labels")
     for key in mapping(metadata.get("annotations")):
         if not _is_qualified(key):
             yield _bad_key(key, "metadata.annotations")
+
+
+def namespace_faults(namespace: Any, field: str) -> Iterator[Problem]:
+    """What is wrong with the name of a namespace."""
+    if isinstance(namespace, str) and not (is_label(namespace) and namespace == namespace.lower()):
+        hint = 'lower-case letters, digits and inner "-", at most 63'
+        yield Problem("EXW0106", f"{quoted(namespace)} is not the name of a namespace", hint, field)
 
 
 def label_faults(labels: Any, field: str) -> Iterator[Problem]:
