@@ -27,6 +27,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "delete": ("exitway.cli.delete:delete", "Delete rules; what they let out is denied at once."),
     },
     "Questions": {
+        "explain": ("exitway.cli.explain:explain", "Say whether a call may leave, why, and what would let it out."),
         "test": (
             "exitway.cli.test:test",
             "Try the calls of files on rules, and say which are not decided as expected.",

@@ -154,6 +154,7 @@ CATALOGUE = {
     "EXW1705": "a method that is none, or where there are none",
     "EXW1706": "a call that is not TCP",
     "EXW1707": "a call that does not leave",
+    "EXW1708": "no such workload runs",
     "EXW1801": "a file of tests without a test",
     "EXW1802": "a reason that such a verdict never has",
     "EXW1803": "a test names a rule that there is not",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -99,6 +100,12 @@ class Program:
         self._named: dict[str, Resource] = {}
         self._members: list[Member] = []
         self.policies: Mapping[str, Policy] = {}
+
+    def fork(self) -> Program:
+        """Another one that knows what this one has built, to be told of other rules."""
+        other = copy(self)
+        other._constant, other._listeners = {**self._constant}, {**self._listeners}  # noqa: SLF001 - all else is replaced, never changed
+        return other
 
     def compile(self, registry: Registry, members: Iterable[Member], now: datetime) -> None:
         """Work out what the rules mean for the workloads."""

@@ -37,8 +37,14 @@ def routes(server: Server) -> list[Route]:
         await server.workloads.remove(identity)
         return JSONResponse({})
 
+    async def brought(request: Request) -> Response:
+        if (identity := request.path_params["id"]) not in server.workloads.running:
+            raise Refusal(404, "NotFound", f"there is no workload {identity}")
+        return JSONResponse(server.workloads.brought(identity))
+
     return [
         Route("/exitway/v1/workloads", add, methods=["POST"]),
+        Route("/exitway/v1/workloads/{id}", brought, methods=["GET"]),
         Route("/exitway/v1/workloads/{id}", remove, methods=["DELETE"]),
         *reading_routes(server),
     ]
@@ -65,6 +71,7 @@ def _status(server: Engine) -> dict[str, object]:
         "revision": server.rules.revision,
         "rules": len(server.rules.registry),
         "flows": str(server.settings.flow_db),
+        "auditNamespaces": list(server.settings.audit_namespaces),
         "problems": server.problems,
         "proxy": {
             "pid": envoy.pid if envoy else None,
@@ -77,6 +84,7 @@ def _status(server: Engine) -> dict[str, object]:
                 "id": one.member.id,
                 "namespace": one.member.workload.namespace,
                 "name": one.member.workload.name,
+                "labels": dict(one.member.workload.labels),
                 "pid": one.process.pid,
                 "audit": one.member.audit,
                 "direct": server.direct(one.member.id),

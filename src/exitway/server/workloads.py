@@ -109,6 +109,11 @@ class Workloads:
                 raise _not_there(process.pid) from None
             raise
 
+    def brought(self, identity: str) -> Mapping[str, Any]:
+        """The request that a running workload came with (:mod:`exitway.server.request`)."""
+        record: Mapping[str, Any] = json.loads((self._records / f"{identity}.json").read_text())
+        return record["request"]  # type: ignore[no-any-return]
+
     async def remove(self, identity: str) -> None:
         """Let a workload go, and what there is of one that did not come up."""
         running = self.running.pop(identity, None)
