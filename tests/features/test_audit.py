@@ -65,11 +65,11 @@ def test_a_namespace_can_be_under_audit_and_it_is_loud(exitway, monkeypatch):
         loud.stdout.readline()
         assert "dev/loud" in exitway("status")
         assert "AUDIT" in exitway("status")
-        socket, url = exitway.settings.socket, "http://exitway/exitway/v1/metrics"
+        socket, url = exitway.settings.socket, "http://exitway/metrics"
         metrics = subprocess.run(
             ["curl", "-s", "--unix-socket", socket, url], capture_output=True, text=True, check=True
         )
-        assert 'exitway_workloads{mode="audit"} 1' in metrics.stdout.splitlines()
+        assert 'exitway_workloads{mode="audit"} 1.0' in metrics.stdout.splitlines()
     assert "404" in exitway("run", "-n", "prod", "--", "curl", "-s", "-i", "http://httpbin.org/")
 
 

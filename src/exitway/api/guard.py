@@ -48,27 +48,42 @@ def token(path: Path) -> str:
     return content
 
 
-class Guard:
-    """The application behind the token."""
+class Local:
+    """The application for those who call it by an address or by ``localhost``."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if is_local(Headers(scope=scope).get("host", "")):
+            await self._app(scope, receive, send)
+        else:
+            refusal = failure(403, "Forbidden", "the Host header is neither an address nor localhost")
+            await refusal(scope, receive, send)
+
+
+class Guard(Local):
+    """The application behind the token, for the same."""
 
     def __init__(self, app: ASGIApp, secret: str) -> None:
         if not secret:
             raise ValueError("an empty token would admit everybody")
+        super().__init__(_Secret(app, secret.encode()))
+
+
+class _Secret:
+    def __init__(self, app: ASGIApp, secret: bytes) -> None:
         self._app = app
-        self._secret = secret.encode()
+        self._secret = secret
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        headers = Headers(scope=scope)
-        if not is_local(headers.get("host", "")):
-            refusal = failure(403, "Forbidden", "the Host header is neither an address nor localhost")
-            await refusal(scope, receive, send)
-        elif not hmac.compare_digest(_credential(headers.get("authorization", "")), self._secret):
+        if hmac.compare_digest(_credential(Headers(scope=scope).get("authorization", "")), self._secret):
+            await self._app(scope, receive, send)
+        else:
             refusal = failure(401, "Unauthorized", "the token is missing or wrong")
             refusal.headers["www-authenticate"] = 'Bearer realm="exitway"'
             await refusal(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
 
 
 def is_local(host: str) -> bool:

@@ -89,6 +89,11 @@ async def serve(
             tasks.create_task(_run(uvicorn.Config(Guard(app, secret), http="h11", **_CONFIG), tcp, stop))
 
 
+async def serve_openly(app: ASGIApp, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Answer whoever reaches the listener, without a token, until ``stop`` is set: for what everybody may read."""
+    await _run(uvicorn.Config(Ending(app, stop), http="h11", **_CONFIG), listener, stop)
+
+
 _CONFIG: dict[str, Any] = {
     "lifespan": "off",
     "ws": "none",

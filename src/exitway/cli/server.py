@@ -30,21 +30,30 @@ _tcp = click.option(
     help="Also serve the API there, unencrypted, to clients that have the token (for kubectl; off by default).",
 )
 
+_metrics = click.option(
+    "--metrics",
+    metavar="HOST:PORT",
+    default="",
+    help="Also serve /metrics there, to whoever reaches it (for Prometheus; off by default).",
+)
+
 
 @click.command()
 @_tcp
-def up(tcp: str) -> None:
+@_metrics
+def up(tcp: str, metrics: str) -> None:
     """Start the server in the background, unless it runs."""
     settings = Settings.from_environment()
+    options = [word for name, value in {"--tcp": tcp, "--metrics": metrics}.items() if value for word in (name, value)]
     if answers(settings):
-        if tcp:
-            hint = f"`exitway down` ends it; then `exitway up --tcp {tcp}`"
-            raise Problems([Problem("EXW0602", "a server is already running, and --tcp needs a new one", hint)])
+        if options:
+            hint = f"`exitway down` ends it; then `exitway up {' '.join(options)}`"
+            raise Problems([Problem("EXW0602", f"a server is already running, and {options[0]} needs a new one", hint)])
         click.echo("the server is running already", err=True)
         return
     if not kernel.privileged() and (problems := home.faults()):
         raise Problems(problems)
-    server = Background(settings, *(["--tcp", tcp] if tcp else []))
+    server = Background(settings, *options)
     server.wait()
     server.release()
     click.echo(f"the server is running; its socket is {settings.socket}", err=True)
@@ -73,22 +82,23 @@ def down(server: Path | None) -> None:
 
 @click.command()
 @_tcp
+@_metrics
 @click.option("--until-idle", is_flag=True, help="End when the last workload has gone (as `exitway run` starts it).")
-def serve(tcp: str, until_idle: bool) -> None:
+def serve(tcp: str, metrics: str, until_idle: bool) -> None:
     """Run the server in the foreground. Ctrl-C stops it."""
     settings = Settings.from_environment()
     unix = socket.socket(socket.AF_UNIX)  # before we move: where it is made is where clients have to be
-    listener = _listen(tcp) if tcp else None
+    listeners = {name: _listen(at) if at else None for name, at in {"tcp": tcp, "metrics": metrics}.items()}
     moved = None if kernel.privileged() else _move(settings)
-    from exitway.server.serve import serve_forever
+    from exitway.server.serve import Sockets, serve_forever
 
-    serve_forever(settings, until_idle=until_idle, unix=unix, tcp=listener, home=moved)
+    serve_forever(settings, until_idle=until_idle, sockets=Sockets(unix, **listeners), home=moved)
 
 
-def _listen(tcp: str) -> socket.socket:
+def _listen(at: str) -> socket.socket:
     from exitway.api.listen import tcp_socket
 
-    return tcp_socket(tcp)
+    return tcp_socket(at)
 
 
 def _move(settings: Settings) -> home.Home:

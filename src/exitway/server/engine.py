@@ -32,6 +32,7 @@ from exitway.proxy.process import EnvoyProcess
 from exitway.resources.problem import Problems
 from exitway.server.guard import Guard
 from exitway.server.links import Links
+from exitway.server.metrics import EngineMetrics
 from exitway.server.names import Names
 from exitway.server.program import Member, Program
 from exitway.server.record import Recorder
@@ -105,6 +106,9 @@ class Engine(ABC):
         self._publishing = asyncio.Lock()
         self._compiled: object = None
         self._published: dict[str, Pinned] | None = None
+        self._revision = rules.revision
+        self.metrics = EngineMetrics(self)
+        self._recorder.counted = self.metrics.traffic.counted
         self.stopping = asyncio.Event()
         self.started = time.time()
         self._carried_out = time.monotonic()
@@ -137,10 +141,11 @@ class Engine(ABC):
 
     async def publish(self) -> None:
         """Make what the rules and workloads say now the proxy's target. Costs next to nothing when that is what it is already."""
+        heard = time.monotonic()
         async with self._publishing:
-            await self._publish(datetime.now(UTC))
+            await self._publish(datetime.now(UTC), heard)
 
-    async def _publish(self, now: datetime) -> None:
+    async def _publish(self, now: datetime, heard: float) -> None:
         members = [one.member for one in self.workloads.running.values()]
         compiled = (self.rules.registry, members)
         if compiled != self._compiled or not self._program.holds(now):
@@ -151,8 +156,9 @@ class Engine(ABC):
         if pinned != self._published or self.guard.problem:
             await self.guard.follow(self._program.policies)
             self.told(self._program.policies)
-            self.discovery.publish(self._program.snapshot(pinned))
-            self._published = pinned
+            changed = heard if self.rules.revision != self._revision else 0.0
+            self.discovery.publish(self._program.snapshot(pinned), changed=changed)
+            self._published, self._revision = pinned, self.rules.revision
             for member in members:
                 if self._recorder.observe(
                     member,

@@ -9,14 +9,14 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from exitway.capture import sock_diag
 from exitway.capture.nflog import Opened, Refused
 from exitway.flows.access_log import AccessLogReader, Observed
-from exitway.flows.flow import Flow
+from exitway.flows.flow import Flow, Repeats
 from exitway.flows.history import History
 from exitway.flows.live import outside
 from exitway.flows.log import Tail, now
@@ -54,6 +54,7 @@ class Recorder:
         self._observed: dict[str, Observed] = {}
         self.reader = AccessLogReader(self._observed.get, self._ids)
         self._much_live = MUCH_LIVE
+        self.wrote: Callable[[Sequence[Flow], Sequence[Repeats]], None] = lambda *_: None
         self._recall()
 
     def observe(
@@ -146,6 +147,7 @@ class Recorder:
         mark = self._unread.mark
         if self._pending or mark != self._history.mark:
             self._history.write(self._pending, (), mark)
+            self.wrote(self._pending, ())
             self._pending = []
 
     def close(self) -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import time
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from exitway import __version__
 from exitway.api.body import read_object
+from exitway.api.guard import Local
+from exitway.api.listen import serve_openly
 from exitway.api.status import Refusal
+from exitway.server.metrics import Metrics
 
 if TYPE_CHECKING:
     from exitway.server.engine import Engine
@@ -56,10 +64,25 @@ def reading_routes(engine: Engine) -> list[Route]:
     async def status(_: Request) -> Response:
         return JSONResponse(_status(engine))
 
-    async def metrics(_: Request) -> Response:
-        return PlainTextResponse(_metrics(engine))
+    return [Route("/exitway/v1/status", status), metrics_route(engine.metrics)]
 
-    return [Route("/exitway/v1/status", status), Route("/exitway/v1/metrics", metrics)]
+
+def metrics_route(metrics: Metrics) -> Route:
+    """Where Prometheus looks by itself."""
+
+    async def answer(request: Request) -> Response:
+        content, content_type = metrics.exposition(request.headers.get("accept", ""))
+        return Response(content, headers={"content-type": content_type})
+
+    return Route("/metrics", answer)
+
+
+async def serve_metrics(metrics: Metrics, listener: socket.socket, stop: asyncio.Event) -> None:
+    """The same for whoever reaches the listener. On a loopback address a browser of this machine does, too: it is not to lead others there."""
+    app: ASGIApp = Starlette(routes=[metrics_route(metrics)])
+    if ip_address(listener.getsockname()[0]).is_loopback:
+        app = Local(app)
+    await serve_openly(app, listener, stop)
 
 
 def _status(server: Engine) -> dict[str, object]:
@@ -93,18 +116,3 @@ def _status(server: Engine) -> dict[str, object]:
             for one in server.workloads.running.values()
         ],
     }
-
-
-def _metrics(server: Engine) -> str:
-    """Prometheus text (https://prometheus.io/docs/instrumenting/exposition_formats/)."""
-    audits = [one.member.audit for one in server.workloads.running.values()]
-    lines = [
-        "# HELP exitway_workloads Running workloads, by whether denials are carried out (enforce) or only recorded (audit).",
-        "# TYPE exitway_workloads gauge",
-        f'exitway_workloads{{mode="enforce"}} {audits.count(False)}',
-        f'exitway_workloads{{mode="audit"}} {audits.count(True)}',
-        "# HELP exitway_proxy_restarts_total Envoys that ended by themselves.",
-        "# TYPE exitway_proxy_restarts_total counter",
-        f"exitway_proxy_restarts_total {server.supervisor.restarts}",
-    ]
-    return "\n".join(lines) + "\n"

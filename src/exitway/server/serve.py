@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass
 from typing import IO, Any
 
 from exitway.api.app import create_app
@@ -16,7 +17,7 @@ from exitway.api.listen import serve, unix_socket
 from exitway.capture.home import Home
 from exitway.server.engine import Engine, envoy_process, many_files
 from exitway.server.names import Names
-from exitway.server.routes import routes
+from exitway.server.routes import routes, serve_metrics
 from exitway.server.sole import sole
 from exitway.server.supervise import from_home, system_resolvers
 from exitway.server.workloads import Workloads
@@ -24,6 +25,15 @@ from exitway.settings import Settings
 from exitway.store.store import Store
 
 IDLE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """They are made where clients have to be. ``unix``: unbound; ``tcp``: listens for those who have the token; ``metrics``: for Prometheus."""
+
+    unix: socket.socket
+    tcp: socket.socket | None = None
+    metrics: socket.socket | None = None
 
 
 class Server(Engine):
@@ -36,21 +46,16 @@ class Server(Engine):
         settings: Settings,
         *,
         until_idle: bool,
-        unix: socket.socket,
-        tcp: socket.socket | None,
+        sockets: Sockets,
         home: Home | None,
     ) -> None:
-        """``until_idle``: serve until the last workload has gone. ``tcp``: a listener for those who have the token.
-
-        ``home``: where we are, if that is not the machine's own network.
-        """
+        """``until_idle``: serve until the last workload has gone. ``home``: where we are, if that is not the machine's own network."""
         if home and home.new:  # what lives in one that is gone has no way out, and may not be found
             envoy_process(settings).stop()
             for left in ("names.sock", "names.port"):
                 (settings.runtime_dir / left).unlink(missing_ok=True)
         self._until_idle = until_idle
-        self._unix = unix
-        self._tcp = tcp
+        self._sockets = sockets
         self._home = home
         upstream = settings.resolvers or system_resolvers()
         self.store = Store(settings.store)
@@ -71,6 +76,8 @@ class Server(Engine):
     def parts(self) -> Iterator[Awaitable[object]]:
         """The API, and what ends us."""
         yield self._serve_api()
+        if self._sockets.metrics:
+            yield serve_metrics(self.metrics, self._sockets.metrics, self.stopping)
         if self._home:
             yield self._home.holder.ended()
         if self._until_idle:
@@ -83,10 +90,10 @@ class Server(Engine):
 
     async def _serve_api(self) -> None:
         app = create_app(self.store, self.programmed, extra_routes=routes(self))
-        with unix_socket(self.settings.socket, self._unix) as unix:
-            if self._tcp:
+        with unix_socket(self.settings.socket, self._sockets.unix) as unix:
+            if self._sockets.tcp:
                 secret = token(self.settings.token)
-                await serve(app, unix, self.stopping, tcp=self._tcp, secret=secret)
+                await serve(app, unix, self.stopping, tcp=self._sockets.tcp, secret=secret)
             else:
                 await serve(app, unix, self.stopping)
 
@@ -111,13 +118,11 @@ def _alone(lock: IO[str]) -> bool:
     return True
 
 
-def serve_forever(
-    settings: Settings, *, until_idle: bool, unix: socket.socket, tcp: socket.socket | None, home: Home | None
-) -> None:
+def serve_forever(settings: Settings, **given: Any) -> None:
     """Run a server in this process until it is told to stop. The arguments are those of :class:`Server`."""
     many_files()
     with sole(settings):
-        asyncio.run(_serve(settings, until_idle=until_idle, unix=unix, tcp=tcp, home=home))
+        asyncio.run(_serve(settings, **given))
 
 
 async def _serve(settings: Settings, **given: Any) -> None:

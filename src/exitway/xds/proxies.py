@@ -6,6 +6,7 @@ Proxies of equal policy are a group, which shares one snapshot.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -39,6 +40,8 @@ class Connection:
     """A stream, and what its writer waits for.
 
     ``since``: the proxy has everything up to this revision, or, if it is in step, up to now. ``over``: it is not to be told more.
+    ``changed``: when the rules changed of which it is told, and has not acknowledged all (``time.monotonic``); 0: that is not so. ``told``:
+    whether there was something to tell.
     """
 
     def __init__(self, peer: Peer, snapshot: Snapshot) -> None:
@@ -47,6 +50,8 @@ class Connection:
         self.due = asyncio.Event()
         self.since = 0
         self.over = False
+        self.changed = 0.0
+        self.told = False
 
     @property
     def in_step(self) -> bool:
@@ -59,10 +64,13 @@ class Proxies:
 
     ``moved``: called with the group when a proxy of it came, went or answered.
     ``revision``: of the rules that all snapshots are of; set it when the last of them is published, before anybody else has his turn.
+    ``propagated``: called when a proxy has acknowledged a change of the rules, with the seconds since then. ``refusals``: so many were refused.
     """
 
     def __init__(self) -> None:
         self.moved: Callable[[str], None] = lambda _: None
+        self.propagated: Callable[[float], None] = lambda _: None
+        self.refusals = 0
         self.revision = 0
         self._snapshots: dict[str, Snapshot] = {}
         self._groups: dict[str, set[Connection]] = {}
@@ -81,13 +89,14 @@ class Proxies:
         """What proxies have refused, and why; empty when all is in force."""
         return [error for one in self._all() for error in one.stream.errors.values()]
 
-    def publish(self, snapshot: Snapshot, group: str = "") -> None:
-        """From now on this is what every proxy of the group should have."""
+    def publish(self, snapshot: Snapshot, group: str = "", changed: float = 0.0) -> None:
+        """From now on this is what every proxy of the group should have. ``changed``: when the rules did (``time.monotonic``); 0: they did not."""
         if self._snapshots.get(group) is snapshot:
             return
         self._snapshots[group] = snapshot
         for connection in self._groups.get(group, ()):
             if not connection.over:
+                connection.changed = connection.changed or changed
                 self._tell(connection, snapshot)
         self._moved(group)
 
@@ -129,6 +138,13 @@ class Proxies:
             proxies, errors = proxies + len(of_it), errors + refused
             acknowledged += sum(not one.stream.errors for one in having)
         return Standing(proxies, acknowledged, tuple(errors))
+
+    def standing_of_all(self) -> dict[str, int]:
+        """How many proxies have all that they should (``current``), have refused some of it (``refused``), or have yet to answer (``behind``)."""
+        found = dict.fromkeys(("current", "behind", "refused"), 0)
+        for one in self._all():
+            found["refused" if one.stream.errors else "current" if one.in_step else "behind"] += 1
+        return found
 
     async def settled(self, proxies: int, timeout_seconds: float) -> bool:
         """Wait until so many proxies are connected and all are in step with their snapshots. False: not within the time."""
@@ -172,6 +188,9 @@ class Proxies:
         """It has said something, or everything was told: whether it is in step may be another thing than it was."""
         self._calm.pop(connection.peer.group, None)
         if connection.stream.in_step:
+            if connection.changed and connection.told and not connection.stream.errors:
+                self.propagated(time.monotonic() - connection.changed)
+            connection.changed, connection.told = 0.0, False
             self._moved(connection.peer.group)
 
     def gone(self, connection: Connection) -> None:

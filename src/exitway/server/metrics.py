@@ -1,0 +1,144 @@
+"""``/metrics``: what an engine counts, as Prometheus reads it.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/, https://prometheus.io/docs/specs/om/open_metrics_spec/
+
+There is nothing in it that only some may know, but the names of namespaces and rules. ``docs/metrics.md`` says what each is for; ``deploy/grafana``
+has a dashboard and alerts for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from exitway import __version__
+from exitway.resources.registry import Registry
+from exitway.server.traffic import MOST_NAMESPACES, Bounded, Labels, Total, Traffic
+from exitway.xds.proxies import Proxies
+
+if TYPE_CHECKING:
+    from exitway.server.engine import Engine
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+_LABELS = ("namespace", "rule", "verdict", "reason")
+
+
+class Metrics(Collector):
+    """All that one process tells. Who has more to tell than :meth:`collect` does here extends it."""
+
+    def __init__(self, discovery: Proxies) -> None:
+        self._registry = CollectorRegistry()
+        self._discovery = discovery
+        ProcessCollector(registry=self._registry)
+        propagation = Histogram(
+            "exitway_propagation_seconds",
+            "From a change of the rules to a proxy's acknowledgement.",
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        discovery.propagated = propagation.observe
+        self._registry.register(self)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """What a scrape with this ``Accept`` is answered, and the type of that."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def collect(self) -> Iterator[Metric]:
+        """What is worked out when it is asked for."""
+        yield InfoMetricFamily("exitway_build", "The version that runs.", {"version": __version__})
+        standing = self._discovery.standing_of_all()
+        yield by(
+            "exitway_proxies", "Proxies that are connected, by whether they have what the rules say.", "state", standing
+        )
+        yield CounterMetricFamily(
+            "exitway_proxy_refusals", "Configurations that a proxy has refused (NACK).", self._discovery.refusals
+        )
+
+
+class EngineMetrics(Metrics):
+    """Of the server of a machine, or the agent of a node. ``traffic``: to be told of each flow."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.traffic = Traffic()
+        self._engine = engine
+        self._namespaces = Bounded(MOST_NAMESPACES)
+        super().__init__(engine.discovery)
+        ProcessCollector("exitway_proxy", self._proxy, registry=self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The traffic, and how the engine is."""
+        yield from super().collect()
+        yield from _traffic(self.traffic)
+        engine = self._engine
+        audits = [one.member.audit for one in engine.workloads.running.values()]
+        help_ = "Running workloads, by whether denials are carried out (enforce) or only recorded (audit)."
+        yield by("exitway_workloads", help_, "mode", {"enforce": audits.count(False), "audit": audits.count(True)})
+        yield rules(engine.rules.registry, self._namespaces)
+        restarts = engine.supervisor.restarts
+        yield CounterMetricFamily("exitway_proxy_restarts", "Envoys that ended by themselves.", restarts)
+        yield GaugeMetricFamily(
+            "exitway_problems", "What does not work as it should; `exitway status` says what.", len(engine.problems)
+        )
+
+    def _proxy(self) -> int:
+        process = self._engine.supervisor.process
+        return process.pid if process else -1
+
+
+def by(name: str, help_: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    """A gauge with one label."""
+    family = GaugeMetricFamily(name, help_, labels=[label])
+    for word, value in values.items():
+        family.add_metric([word], value)
+    return family
+
+
+def rules(registry: Registry, bounded: Bounded) -> Metric:
+    """How many rules there are in each namespace."""
+    counts: dict[str, float] = {}
+    for namespace in registry.namespaces:
+        name = bounded(namespace)
+        counts[name] = counts.get(name, 0) + len(registry.resources_in(namespace))
+    return by("exitway_rules", "Rules, by namespace.", "namespace", counts)
+
+
+def _traffic(traffic: Traffic) -> Iterable[Metric]:
+    requests, connections = (
+        CounterMetricFamily(f"exitway_{what}", help_, labels=_LABELS)
+        for what, help_ in (
+            ("requests", "HTTP requests that have ended."),
+            ("connections", "Connections that are not HTTP and have ended, and what was refused of other protocols."),
+        )
+    )
+    sent, received = (
+        CounterMetricFamily(f"exitway_{what}_bytes", help_, labels=_LABELS[:3])
+        for what, help_ in (("sent", "Bytes from workloads."), ("received", "Bytes to workloads."))
+    )
+    totals = list(traffic.totals())
+    for labels, total in totals:
+        if total.requests:
+            requests.add_metric(labels, total.requests)
+        if total.connections:
+            connections.add_metric(labels, total.connections)
+    for carried, total in _by_verdict(totals).items():
+        sent.add_metric(carried, total.sent)
+        received.add_metric(carried, total.received)
+    return requests, connections, sent, received
+
+
+def _by_verdict(totals: Sequence[tuple[Labels, Total]]) -> dict[tuple[str, ...], Total]:
+    """The bytes, whatever the reason."""
+    found: dict[tuple[str, ...], Total] = {}
+    for labels, total in totals:
+        one = found.setdefault(labels[:3], Total())
+        one.sent += total.sent
+        one.received += total.received
+    return found
