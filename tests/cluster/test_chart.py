@@ -35,6 +35,7 @@ VARIANTS = {
         "openshift.enabled=true",
         "openshift.sidecarNamespaces={default}",
         "certificates.from=external",
+        "metrics.nodePort=9464",
     ],
 }
 

@@ -15,6 +15,7 @@ from exitway.dns.hashed import HashedAddresses
 from exitway.dns.server import NameServer, Source, loopback_sockets
 from exitway.dns.share import BURST
 from exitway.dns.upstream import Upstream
+from exitway.names.call import Reason
 from exitway.resources.kinds import read
 from exitway.resources.registry import Registry
 from tests.rules import rule
@@ -128,6 +129,9 @@ def test_a_pod_is_told_what_its_own_rules_let_it_know(play):
         ]
         strangers = [world.ask("api.example.h-80", source) for source in (OTHER, NOBODY)]
         assert set(await asyncio.gather(*map(world.ask, refused), *strangers)) == {("REFUSED",)}
+        metrics = world.answers.metrics
+        assert metrics.asked["proxy", "answered"] == 3 + len(refused) + len(strangers)
+        assert metrics.refusals[Reason.NO_RULE] >= 2  # of them the question says what is asked for
         assert len(world.asked) == asked
 
     play(scene)

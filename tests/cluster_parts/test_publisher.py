@@ -175,3 +175,26 @@ def test_a_pod_that_is_gone_is_told_of_no_later_change_and_has_none_in_force(rep
     assert replica.count(late) == Count(2, 1)
     replica.proxies.gone(web.connection)
     assert replica.count(late) == Count(1, 1)
+
+
+def test_the_time_from_a_change_of_the_rules_to_each_acknowledgement_is_told(replica):
+    seconds: list[float] = []
+    replica.proxies.propagated = seconds.append
+    replica.start("a")
+    replica.start("b")
+    one, other = replica.sidecar("a"), replica.sidecar("b")
+    one.answer()
+    other.answer()
+    assert seconds == []  # what a proxy is told when it comes is no change
+    replica.create("first")
+    one.answer()
+    assert len(seconds) == 1
+    assert replica.proxies.standing_of_all() == {"current": 1, "behind": 1, "refused": 0}
+    other.answer(error="no")
+    assert (len(seconds), replica.proxies.standing_of_all()["refused"]) == (1, 1)
+    assert replica.proxies.refusals >= 1
+    replica.create("second")
+    one.answer()
+    other.answer()
+    assert len(seconds) == 3
+    assert 0 < max(seconds) < 60

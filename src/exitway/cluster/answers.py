@@ -12,6 +12,7 @@ from collections.abc import Container, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
+from exitway.cluster.metrics import ResolverMetrics
 from exitway.cluster.pins import Pins
 from exitway.cluster.policies import Policies
 from exitway.cluster.sidecars import Sidecar, Sidecars
@@ -46,6 +47,7 @@ class Answers:
         self._resolution = Resolution(upstream, {}, self._refused)
         self._shares = Shares()
         self._told: dict[tuple[str, str, int, Reason], None] = {}
+        self.metrics = ResolverMetrics()
 
     @property
     def cluster(self) -> Cluster:
@@ -58,9 +60,8 @@ class Answers:
 
     def to_pod(self, query: bytes, source: Source) -> bytes | Coroutine[Any, Any, bytes | None] | None:
         """The answer to a pod's query. A pod that is not known yet, or is none, is told what every pod would be."""
-        now = asyncio.get_running_loop().time()
-        share = self._shares.of(source.address, now)
-        if not share.take(now):
+        share = self._share("pod", source)
+        if share is None:
             return None
         view = self._view(self._sidecars.at(source.address))
         answer = self._names.answer(query, view, stream=source.stream)
@@ -74,11 +75,18 @@ class Answers:
 
     def to_proxy(self, query: bytes, source: Source) -> Coroutine[Any, Any, bytes | None] | None:
         """The answer to a question of a pod's proxy."""
-        now = asyncio.get_running_loop().time()
-        share = self._shares.of(source.address, now)
-        if not share.take(now):
+        share = self._share("proxy", source)
+        if share is None:
             return None
         return _waiting(self._resolution.answer(query, lambda question: self._asker(question, source)), share)
+
+    def _share(self, asker: str, source: Source) -> Share | None:
+        """What the asker has taken its part of; None: that is used up."""
+        now = asyncio.get_running_loop().time()
+        share = self._shares.of(source.address, now)
+        answered = share.take(now)
+        self.metrics.asked[asker, "answered" if answered else "dropped"] += 1
+        return share if answered else None
 
     def policy(self, pod: Sidecar) -> Policy:
         """What a pod may reach now."""
@@ -121,6 +129,7 @@ class Answers:
 
     def _tell(self, who: str, name: str, port: int, reason: Reason) -> None:
         """Once each: who repeats it does not fill a log."""
+        self.metrics.refusals[reason] += 1
         if (who, name, port, reason) not in self._told:
             self._told[who, name, port, reason] = None
             if len(self._told) > _REFUSALS:

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Never
 
+from cryptography.x509 import load_pem_x509_certificate
+
 from exitway.cluster.authority import renewed
 from exitway.cluster.settings import ClusterSettings
 from exitway.cluster.uninstall import CONFIGURATIONS
@@ -35,7 +37,7 @@ class Certificates:
     """The certificates, while :meth:`run` runs.
 
     ``ready``: set once there is a certificate to serve with.
-    ``key``, ``chain``, ``authorities``: PEM, as they are now.
+    ``key``, ``chain``, ``authorities``: PEM, as they are now. ``expiry``: of the certificate, in seconds since 1970; 0: there is none.
     ``context``: for a TLS server; each handshake takes the certificate of that time.
     """
 
@@ -44,6 +46,7 @@ class Certificates:
     ) -> None:
         self.ready = asyncio.Event()
         self.key = self.chain = self.authorities = b""
+        self.expiry = 0.0
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._kube, self._settings, self._now = kube, settings, now
@@ -118,6 +121,7 @@ class Certificates:
             _log.warning("the Secret %s holds no certificate with its key: %s", self._name, error)
             return
         self.key, self.chain, self.authorities = key, chain, authorities
+        self.expiry = load_pem_x509_certificate(chain).not_valid_after_utc.timestamp()
         self.ready.set()
 
     async def _tell_webhooks(self) -> None:

@@ -18,6 +18,7 @@ from exitway.cluster.captured import CapturedPods
 from exitway.cluster.certificates import Certificates
 from exitway.cluster.identity import Identities, Identity
 from exitway.cluster.injection import Injector
+from exitway.cluster.metrics import ReplicaMetrics
 from exitway.cluster.part import run_part
 from exitway.cluster.program import Program, sidecar_proxy
 from exitway.cluster.publisher import Publisher
@@ -75,6 +76,12 @@ class Controller:
         self._replicas = Reflector(kube, f"/api/v1/namespaces/{namespace}/pods", params={"labelSelector": labels})
         self._discovery = DiscoveryServer(self._authenticate)
         self._program: Program | None = None
+        self.metrics = ReplicaMetrics(
+            self._discovery,
+            lambda: self._store.registry,
+            lambda: self._program.counts() if self._program else {},
+            lambda: self._certificates.expiry,
+        )
         self._publisher: Publisher | None = None
         self._kube = kube
         self._known = asyncio.Event()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import sys
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +34,7 @@ from exitway.processes import Process
 from exitway.resources.problem import Problems
 from exitway.server.engine import Engine, envoy_process, many_files
 from exitway.server.names import Names
-from exitway.server.routes import reading_routes
+from exitway.server.routes import reading_routes, serve_metrics
 from exitway.server.sole import sole
 from exitway.settings import Settings
 from exitway.store.kubernetes import GATHER_SECONDS, KubernetesStore
@@ -75,6 +76,8 @@ class Agent(Engine):
             cluster.node_name,
         )
         self._followers: list[asyncio.Future[Never]] = []
+        self._prometheus = (cluster.pod_ip, cluster.metrics_port)
+        self._unheard = ""
 
     async def populate(self) -> None:
         """Hear of all rules and pods, and capture those that are there."""
@@ -90,6 +93,8 @@ class Agent(Engine):
         yield self.workloads.follow()
         yield self._reporter.run(self.in_force)
         yield self._serve_status()
+        if listener := self._listen():
+            yield serve_metrics(self.metrics, listener, self.stopping)
 
     def closed(self) -> None:
         """Hear no more."""
@@ -108,7 +113,7 @@ class Agent(Engine):
     @property
     def problems(self) -> list[str]:
         """Those of pods as well."""
-        return super().problems + self.workloads.problems
+        return super().problems + self.workloads.problems + [self._unheard] * bool(self._unheard)
 
     async def proxy_starts(self) -> None:
         """A pod that has the proxy's ports must not keep it from the others."""
@@ -142,6 +147,18 @@ class Agent(Engine):
 
     def _recapture(self) -> None:
         self.workloads.recapture(self._joined())
+
+    def _listen(self) -> socket.socket | None:
+        """For Prometheus, at the node's address. A port that is taken costs numbers, never service."""
+        address, port = self._prometheus
+        if not port:
+            return None
+        try:
+            return socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
+        except OSError as error:
+            self._unheard = f"/metrics is not served at port {port} of the node: {error}"
+            _log.error("%s", self._unheard)
+            return None
 
     async def _serve_status(self) -> None:
         with unix_socket(self.settings.socket) as unix:

@@ -11,10 +11,16 @@ from typing import Protocol
 from exitway.cluster.health import serve_health
 from exitway.kube.client import Kube
 from exitway.names.cluster import HEALTH_PORT
+from exitway.server.metrics import Metrics
 
 
 class Part(Protocol):
     """What runs."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """What it tells Prometheus."""
+        ...
 
     @property
     def unready(self) -> str:
@@ -37,6 +43,7 @@ async def _run(made: Callable[[Kube], Part]) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
     async with Kube.connect() as kube:
         part = made(kube)
-        health = await serve_health(HEALTH_PORT, lambda: "ending" if ending.is_set() else part.unready)
+        unready = lambda: "ending" if ending.is_set() else part.unready  # noqa: E731 - short
+        health = await serve_health(HEALTH_PORT, unready, part.metrics.exposition)
         await part.serve(ending)
         health.close()

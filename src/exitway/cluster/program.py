@@ -6,6 +6,7 @@ again. Nothing here depends on the order of events or on the replica: equal rule
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ from exitway.cluster.pins import Pins
 from exitway.cluster.pods import Group, Pod, Pods
 from exitway.envoy.listener import Proxy
 from exitway.envoy.snapshot import Snapshot
+from exitway.names.cluster import Placement
 from exitway.names.workload import SYSTEM_NAMESPACE
 from exitway.policy.compile import concerns, labels_asked
 from exitway.resources.intent import Intent
@@ -90,6 +92,14 @@ class Program:
         """The group of a pod that is there and has a proxy of its own."""
         pod = self.pods.get(uid)
         return self._namespaces[pod.namespace].pods.group_of(uid) if pod and not pod.node else None
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """How many pods there are, by placement and mode (``enforce``, ``audit``)."""
+        modes = {True: "audit", False: "enforce"}
+        return Counter(
+            (Placement.NODE if pod.node else Placement.SIDECAR, modes[pod.namespace in self._audit])
+            for pod in self.pods.values()
+        )
 
     def concerned(self, rule: Rule) -> Iterator[Group]:
         """The groups that a rule speaks of."""

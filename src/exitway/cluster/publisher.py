@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -29,11 +30,12 @@ class Publisher:
 
     def follow(self, registry: Registry, touched: Iterable[str], versions: Versions) -> None:
         """New rules. ``touched``: the namespaces whose rules have changed; ``versions``: up to where the rules go now."""
+        heard = time.monotonic()
         self._rules = rules_snapshot(versions)
         concerned = self._program.follow(registry, touched, _now())
-        self._publish(concerned)
+        self._publish(concerned, heard)
         for node in {node for namespace in concerned for node in self._program.nodes(namespace)}:
-            self._discovery.publish(self._rules, _group(node))
+            self._discovery.publish(self._rules, _group(node), heard)
         self._discovery.revision = registry.revision
         self._note("")
 
@@ -73,11 +75,11 @@ class Publisher:
         await self._moved.wait()
         self._moved.clear()
 
-    def _publish(self, namespaces: Iterable[str]) -> None:
+    def _publish(self, namespaces: Iterable[str], changed: float = 0.0) -> None:
         for namespace in namespaces:
             snapshots = dict(self._program.snapshots(namespace))
             for group, snapshot in snapshots.items():
-                self._discovery.publish(snapshot, group)
+                self._discovery.publish(snapshot, group, changed)
             for uid, group in self._program.members(namespace):
                 self._discovery.move(uid, group)
             for group in self._groups.pop(namespace, set()) - snapshots.keys():

@@ -48,6 +48,7 @@ class Resolver:
         self._sidecars = Sidecars(kube)
         self._ranges = ClusterRanges(kube, settings.cluster_ranges, self._move)
         self._answers = Answers(cluster, Upstream(settings.upstream_dns or cluster.servers), self._sidecars)
+        self.metrics = self._answers.metrics
         self._answers.policies = Policies(settings.audit_namespaces)
 
     @property

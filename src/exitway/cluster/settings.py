@@ -51,6 +51,8 @@ class ClusterSettings:
     """The cluster's own domain."""
     denied_status: int = 404
     """HTTP status of a denied request, 400 to 599."""
+    metrics_port: int = 0
+    """Where the agent of a node serves ``/metrics``, at the node's address; 0: nowhere."""
     audit_namespaces: tuple[str, ...] = ()
     """Namespaces whose pods are under audit: what is denied is recorded and let through."""
     token: Path = Path("/var/run/secrets/exitway/token")
@@ -81,6 +83,7 @@ class ClusterSettings:
         for name in ("cluster_dns", "upstream_dns"):
             given[name] = tuple(map(str, read.each(name, ip_address)))
         given["denied_status"] = read.number("denied_status", range(400, 600))
+        given["metrics_port"] = read.number("metrics_port", range(65536))
         given["audit_namespaces"] = tuple(read.text("audit_namespaces").replace(",", " ").split())
         given["sidecar_resources"] = read.mapping("sidecar_resources")
         settings = cls(

@@ -8,7 +8,7 @@ has a dashboard and alerts for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
@@ -31,47 +31,65 @@ _LABELS = ("namespace", "rule", "verdict", "reason")
 
 
 class Metrics(Collector):
-    """All that one process tells. Who has more to tell than :meth:`collect` does here extends it."""
+    """What every process of ours tells of itself. Who has more to tell extends :meth:`collect`."""
 
-    def __init__(self, discovery: Proxies) -> None:
-        self._registry = CollectorRegistry()
-        self._discovery = discovery
-        ProcessCollector(registry=self._registry)
-        propagation = Histogram(
-            "exitway_propagation_seconds",
-            "From a change of the rules to a proxy's acknowledgement.",
-            buckets=SECONDS,
-            registry=self._registry,
-        )
-        discovery.propagated = propagation.observe
-        self._registry.register(self)
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.registry.register(self)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """What a scrape with this ``Accept`` is answered, and the type of that."""
         encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+        return encode(self.registry), content_type
 
     def collect(self) -> Iterator[Metric]:
         """What is worked out when it is asked for."""
         yield InfoMetricFamily("exitway_build", "The version that runs.", {"version": __version__})
-        standing = self._discovery.standing_of_all()
-        yield by(
-            "exitway_proxies", "Proxies that are connected, by whether they have what the rules say.", "state", standing
-        )
-        yield CounterMetricFamily(
-            "exitway_proxy_refusals", "Configurations that a proxy has refused (NACK).", self._discovery.refusals
-        )
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is looked at before there is something: whom we ask may not be ready to answer."""
+        return ()
 
 
-class EngineMetrics(Metrics):
+class RuleMetrics(Metrics):
+    """Of who tells proxies what the rules say."""
+
+    def __init__(self, discovery: Proxies, registry: Callable[[], Registry]) -> None:
+        super().__init__()
+        self._discovery, self._rules = discovery, registry
+        self._namespaces = Bounded(MOST_NAMESPACES)
+        propagation = Histogram(
+            "exitway_propagation_seconds",
+            "From a change of the rules to a proxy's acknowledgement.",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        discovery.propagated = propagation.observe
+
+    def collect(self) -> Iterator[Metric]:
+        """The rules, and how far they are in force."""
+        yield from super().collect()
+        rules: dict[str, float] = {}
+        registry = self._rules()
+        for namespace in registry.namespaces:
+            name = self._namespaces(namespace)
+            rules[name] = rules.get(name, 0) + len(registry.resources_in(namespace))
+        yield by("exitway_rules", "Rules, by namespace.", "namespace", rules)
+        help_ = "Proxies that are connected, by whether they have what the rules say."
+        yield by("exitway_proxies", help_, "state", self._discovery.standing_of_all())
+        help_ = "Configurations that a proxy has refused (NACK)."
+        yield CounterMetricFamily("exitway_proxy_refusals", help_, self._discovery.refusals)
+
+
+class EngineMetrics(RuleMetrics):
     """Of the server of a machine, or the agent of a node. ``traffic``: to be told of each flow."""
 
     def __init__(self, engine: Engine) -> None:
+        super().__init__(engine.discovery, lambda: engine.rules.registry)
         self.traffic = Traffic()
         self._engine = engine
-        self._namespaces = Bounded(MOST_NAMESPACES)
-        super().__init__(engine.discovery)
-        ProcessCollector("exitway_proxy", self._proxy, registry=self._registry)
+        ProcessCollector("exitway_proxy", self._proxy, registry=self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """The traffic, and how the engine is."""
@@ -80,13 +98,12 @@ class EngineMetrics(Metrics):
         engine = self._engine
         audits = [one.member.audit for one in engine.workloads.running.values()]
         help_ = "Running workloads, by whether denials are carried out (enforce) or only recorded (audit)."
-        yield by("exitway_workloads", help_, "mode", {"enforce": audits.count(False), "audit": audits.count(True)})
-        yield rules(engine.rules.registry, self._namespaces)
-        restarts = engine.supervisor.restarts
-        yield CounterMetricFamily("exitway_proxy_restarts", "Envoys that ended by themselves.", restarts)
-        yield GaugeMetricFamily(
-            "exitway_problems", "What does not work as it should; `exitway status` says what.", len(engine.problems)
-        )
+        modes = {"enforce": audits.count(False), "audit": audits.count(True)}
+        yield by("exitway_workloads", help_, "mode", modes)
+        help_ = "Envoys that ended by themselves."
+        yield CounterMetricFamily("exitway_proxy_restarts", help_, engine.supervisor.restarts)
+        help_ = "What does not work as it should; `exitway status` says what."
+        yield GaugeMetricFamily("exitway_problems", help_, len(engine.problems))
 
     def _proxy(self) -> int:
         process = self._engine.supervisor.process
@@ -99,15 +116,6 @@ def by(name: str, help_: str, label: str, values: Mapping[str, float]) -> GaugeM
     for word, value in values.items():
         family.add_metric([word], value)
     return family
-
-
-def rules(registry: Registry, bounded: Bounded) -> Metric:
-    """How many rules there are in each namespace."""
-    counts: dict[str, float] = {}
-    for namespace in registry.namespaces:
-        name = bounded(namespace)
-        counts[name] = counts.get(name, 0) + len(registry.resources_in(namespace))
-    return by("exitway_rules", "Rules, by namespace.", "namespace", counts)
 
 
 def _traffic(traffic: Traffic) -> Iterable[Metric]:

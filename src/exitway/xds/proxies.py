@@ -40,8 +40,8 @@ class Connection:
     """A stream, and what its writer waits for.
 
     ``since``: the proxy has everything up to this revision, or, if it is in step, up to now. ``over``: it is not to be told more.
-    ``changed``: when the rules changed of which it is told, and has not acknowledged all (``time.monotonic``); 0: that is not so. ``told``:
-    whether there was something to tell.
+    ``changed``: when the rules changed of which it is told, and has not acknowledged all (``time.monotonic``); 0: that is not so.
+    ``acknowledged``, ``refused``: so many answers of the stream have been counted.
     """
 
     def __init__(self, peer: Peer, snapshot: Snapshot) -> None:
@@ -51,7 +51,7 @@ class Connection:
         self.since = 0
         self.over = False
         self.changed = 0.0
-        self.told = False
+        self.acknowledged = self.refused = 0
 
     @property
     def in_step(self) -> bool:
@@ -187,10 +187,13 @@ class Proxies:
     def heard(self, connection: Connection) -> None:
         """It has said something, or everything was told: whether it is in step may be another thing than it was."""
         self._calm.pop(connection.peer.group, None)
-        if connection.stream.in_step:
-            if connection.changed and connection.told and not connection.stream.errors:
+        stream = connection.stream
+        self.refusals += stream.refused - connection.refused
+        connection.refused = stream.refused
+        if stream.in_step:
+            if connection.changed and stream.acknowledged > connection.acknowledged and not stream.errors:
                 self.propagated(time.monotonic() - connection.changed)
-            connection.changed, connection.told = 0.0, False
+            connection.changed, connection.acknowledged = 0.0, stream.acknowledged
             self._moved(connection.peer.group)
 
     def gone(self, connection: Connection) -> None:

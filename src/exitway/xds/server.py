@@ -109,9 +109,7 @@ class DiscoveryServer(Proxies):
             async with asyncio.TaskGroup() as group:
                 writer = group.create_task(self._write(connection, context))
                 async for data in requests:
-                    request = read(data)
-                    self.refusals += bool(request.error)
-                    connection.stream.receive(request)
+                    connection.stream.receive(read(data))
                     connection.due.set()
                     self.heard(connection)
                 writer.cancel()
@@ -129,7 +127,6 @@ class DiscoveryServer(Proxies):
             await connection.due.wait()
             connection.due.clear()
             while response := connection.stream.next():
-                connection.told = True
                 data = self._writer.write(response)
                 if len(data) > LARGE_BYTES:
                     await self._write_large(context, data)

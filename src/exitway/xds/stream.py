@@ -62,11 +62,12 @@ class _Subscription:
 
 
 class DeltaStream:
-    """The state of one stream. ``errors``: refusals in force, by type."""
+    """The state of one stream. ``errors``: refusals in force, by type; ``acknowledged``, ``refused``: so many responses ever were."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.errors: dict[str, str] = {}
+        self.acknowledged = self.refused = 0
         self._subscriptions: dict[str, _Subscription] = {}
         self._unanswered: defaultdict[str, list[str]] = defaultdict(list)
         self._told = False
@@ -167,5 +168,7 @@ class DeltaStream:
         unanswered.remove(request.nonce)
         if request.error:
             self.errors[request.type_url] = request.error
+            self.refused += 1
         else:
             self.errors.pop(request.type_url, None)
+            self.acknowledged += 1

@@ -18,16 +18,21 @@
 - {name: EXITWAY_CERTIFICATES, value: {{ .Values.certificates.from | quote }}}
 - {name: EXITWAY_DENIED_STATUS, value: {{ .Values.deniedStatus | quote }}}
 - {name: EXITWAY_AUDIT_NAMESPACES, value: {{ join "," .Values.auditNamespaces | quote }}}
+- {name: EXITWAY_METRICS_PORT, value: {{ .Values.metrics.nodePort | quote }}}
 - {name: HOME, value: /tmp}
 {{- end }}
 
-{{- /* A template of pods of ours. Takes root, part (its name), values, and account. */}}
+{{- /* A template of pods of ours. Takes root, part (its name), values, and the port of its metrics (0: it has none). */}}
 {{- define "exitway.podMeta" -}}
 labels:
   {{- include "exitway.labels" .root | nindent 2 }}
   app.kubernetes.io/name: exitway
   app.kubernetes.io/component: {{ .part }}
-{{- with .values.podAnnotations }}
+{{- $scraped := dict }}
+{{- if and .root.Values.metrics.annotations .metrics }}
+{{- $scraped = dict "prometheus.io/scrape" "true" "prometheus.io/port" (toString .metrics) "prometheus.io/path" "/metrics" }}
+{{- end }}
+{{- with merge (deepCopy .values.podAnnotations) $scraped }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
