@@ -49,7 +49,7 @@ def test_what_is_allowed_and_denied_is_counted_by_namespace_rule_and_verdict(exi
     exitway(*fetch)
     eventually(lambda: value(port, "exitway_requests_total", **denied) == 1)
     exitway("create", "-f", EXAMPLES / "egress_httpbin.yml", "-n", "istioegress")
-    rule = {"namespace": "istioegress", "rule": "istioegress/httpbin-egress-rule", "verdict": "allow"}
+    rule = {"namespace": "istioegress", "rule": "egress-rule/istioegress/httpbin-egress-rule", "verdict": "allow"}
     for _ in range(3):
         exitway(*fetch)
     eventually(lambda: value(port, "exitway_requests_total", reason="rule", **rule) == 3)
@@ -58,7 +58,7 @@ def test_what_is_allowed_and_denied_is_counted_by_namespace_rule_and_verdict(exi
     exitway("run", "-n", "istioegress", "--", "curl", "-s", "https://httpbin.org/", check=False)
     eventually(
         lambda: value(
-            port, "exitway_connections_total", namespace="istioegress", rule="istioegress/httpbin-egress-rule",
+            port, "exitway_connections_total", namespace="istioegress", rule="egress-rule/istioegress/httpbin-egress-rule",
             verdict="deny", reason="port",
         ) == 1
     )  # fmt: skip

@@ -107,8 +107,8 @@ class Engine(ABC):
         self._compiled: object = None
         self._published: dict[str, Pinned] | None = None
         self._revision = rules.revision
-        self.metrics = EngineMetrics(self)
-        self._recorder.counted = self.metrics.traffic.counted
+        self.metrics = EngineMetrics(self, self._recorder.find)
+        self._recorder.wrote = self.metrics.traffic.wrote
         self.stopping = asyncio.Event()
         self.started = time.time()
         self._carried_out = time.monotonic()

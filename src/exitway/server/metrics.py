@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from exitway import __version__
+from exitway.flows.flow import Flow
 from exitway.resources.registry import Registry
 from exitway.server.traffic import MOST_NAMESPACES, Bounded, Labels, Total, Traffic
 from exitway.xds.proxies import Proxies
@@ -83,11 +84,12 @@ class RuleMetrics(Metrics):
 
 
 class EngineMetrics(RuleMetrics):
-    """Of the server of a machine, or the agent of a node. ``traffic``: to be told of each flow."""
+    """Of the server of a machine, or the agent of a node. ``traffic``: to be told of what is written."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, find: Callable[[int], Flow | None]) -> None:
+        """``find``: a flow by its id."""
         super().__init__(engine.discovery, lambda: engine.rules.registry)
-        self.traffic = Traffic()
+        self.traffic = Traffic(find)
         self._engine = engine
         ProcessCollector("exitway_proxy", self._proxy, registry=self.registry)
 
@@ -95,6 +97,8 @@ class EngineMetrics(RuleMetrics):
         """The traffic, and how the engine is."""
         yield from super().collect()
         yield from _traffic(self.traffic)
+        help_ = "Flows that were written to the history; repeats are counted onto them."
+        yield CounterMetricFamily("exitway_flows_written", help_, self.traffic.written)
         engine = self._engine
         audits = [one.member.audit for one in engine.workloads.running.values()]
         help_ = "Running workloads, by whether denials are carried out (enforce) or only recorded (audit)."

@@ -73,6 +73,10 @@ class Recorder:
             del self._observed[next(iter(self._observed))]
         return changed
 
+    def find(self, identity: int) -> Flow | None:
+        """The flow with this id; None: the history has given it up."""
+        return self._history.get(identity)
+
     def tell(self, flows: Iterable[Flow]) -> None:
         """Write flows down with the next ones."""
         self._pending += (replace(flow, id=next(self._ids)) for flow in flows)
