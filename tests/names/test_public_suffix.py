@@ -1,6 +1,6 @@
 import pytest
 
-from exitway.names.public_suffix import is_of_a_registry, is_public, shared_by
+from exitway.names.public_suffix import is_of_a_registry, is_public, public_below, shared_by
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,11 @@ from exitway.names.public_suffix import is_of_a_registry, is_public, shared_by
 )
 def test_the_list_says_whose_names_are_below_a_name(name, registry, public, shared):
     assert (is_of_a_registry(name), is_public(name), shared_by(name)) == (registry, public, shared)
+
+
+@pytest.mark.parametrize(
+    ("name", "below"),
+    [("amazonaws.com", "s3.amazonaws.com"), ("fastly.net", "map.fastly.net"), ("example.com", ""), ("com", "")],
+)
+def test_a_name_may_be_above_such_names(name, below):
+    assert public_below(name) == below

@@ -32,6 +32,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "exitway.cli.test:test",
             "Try the calls of files on rules, and say which are not decided as expected.",
         ),
+        "analyze": ("exitway.cli.analyze:analyze", "Report what is wrong with valid rules, and what is risky."),
     },
     "Programs": {
         "run": ("exitway.cli.run:run", "Run a command that reaches only what rules let it reach."),

@@ -34,6 +34,11 @@ class Rules:
         document = self.documents.get(key)
         return document.place(field) if document else None
 
+    def in_order(self) -> list[Resource]:
+        """The resources: those of files in the order in which they stand there, others in the order of their keys."""
+        order = {key: number for number, key in enumerate(self.documents)}
+        return sorted(self.registry, key=lambda resource: (order.get(resource.key, -1), resource.key))
+
     def changed(self, other: Rules) -> Rules:
         """These, with the others applied to them."""
         return Rules(
@@ -42,8 +47,10 @@ class Rules:
         )
 
 
-def rules_of(documents: Iterable[Document], namespace: str, found: Sequence[Problem] = ()) -> Rules:
-    """The rules of documents. ``namespace``: of those that name none; ``found``: what was wrong before.
+def rules_of(
+    documents: Iterable[Document], namespace: str, found: Sequence[Problem] = (), *, conflicting: bool = False
+) -> Rules:
+    """The rules of documents. ``namespace``: of those that name none; ``found``: what was wrong before; ``conflicting``: whether they may conflict.
 
     Raises:
         Problems: that and all else that is wrong, as ``create`` would say it.
@@ -65,7 +72,8 @@ def rules_of(documents: Iterable[Document], namespace: str, found: Sequence[Prob
         Registry().changed((resource for resource, _ in resources.values()), revision=0),
         {key: document for key, (_, document) in resources.items()},
     )
-    problems += _conflicts(rules)
+    if not conflicting:
+        problems += _conflicts(rules)
     if problems:
         raise Problems(problems)
     return rules
@@ -75,6 +83,22 @@ def rules_in_files(filenames: Sequence[str], namespace: str) -> Rules:
     """The rules of files and directories. ``namespace``: of those that name none. Raises as :func:`rules_of`."""
     documents, found = read_all(filenames, None)
     return rules_of(documents, namespace, found)
+
+
+def rules_to_look_at(filenames: Sequence[str], namespace: str) -> Rules:
+    """The same, whether they can stand beside each other or not, and whatever objects of others are in the files. Raises :class:`Problems`."""
+    documents, found = read_all(filenames, None)
+    ours = [document for document in documents if _is_ours(document.wire)]
+    if others := len(documents) - len(ours):
+        warn(f"{others} object{'s' * (others > 1)} of other kinds {'are' if others > 1 else 'is'} not looked at")
+    return rules_of(ours, namespace, found, conflicting=True)
+
+
+def _is_ours(wire: Mapping[str, Any]) -> bool:
+    """Whether the object is of a group that rules are of, or is malformed: somebody meant a rule."""
+    version = wire.get("apiVersion")
+    group = version.partition("/")[0] if isinstance(version, str) else ""
+    return not group or group in {kind.group for kind in KIND_NAMES}
 
 
 def rules_in_force(api: Api, namespace: str | None = None) -> Rules:

@@ -11,7 +11,9 @@ The list comes with the package ``publicsuffixlist``, and is read when it is fir
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from importlib.resources import files
 
 from publicsuffixlist import PublicSuffixList
 
@@ -29,6 +31,26 @@ def is_public(name: str) -> bool:
 def shared_by(name: str) -> str:
     """The public suffix that the name ends in, or is; empty: none that is listed."""
     return _list(only_icann=False).publicsuffix(name) or ""
+
+
+def public_below(name: str) -> str:
+    """One of the public suffixes of no registry that are below the name (lower case), which is none itself: for ``amazonaws.com`` one of S3."""
+    return _above().get(name, "")
+
+
+@cache
+def _above() -> Mapping[str, str]:
+    """Of each name above public suffixes, the shortest of these."""
+    known: dict[str, str] = {}
+    text = (files("publicsuffixlist") / "public_suffix_list.dat").read_text("utf-8")
+    for line in text.partition("===BEGIN PRIVATE DOMAINS===")[2].splitlines():
+        suffix = line.strip().removeprefix("*.")
+        if not suffix or suffix.startswith(("//", "!")) or not suffix.isascii():
+            continue
+        for at in (index for index, character in enumerate(suffix) if character == "."):
+            above = suffix[at + 1 :]
+            known[above] = min(known.get(above, suffix), suffix, key=lambda one: (len(one), one))
+    return {above: suffix for above, suffix in known.items() if not is_public(above)}
 
 
 @cache

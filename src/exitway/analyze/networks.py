@@ -1,0 +1,93 @@
+"""Networks that let out more than they look, and what they do to names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address, ip_network
+
+from exitway.analyze.catalogue import found
+from exitway.analyze.destination import Destination, destinations
+from exitway.analyze.finding import Finding
+from exitway.analyze.known import RESOLVER_ADDRESSES
+from exitway.analyze.overlap import meet
+from exitway.analyze.patterns import DNS_PORTS, resolver
+from exitway.names.guard import ALWAYS, PRIVATE, is_private
+from exitway.names.host import Host
+from exitway.names.public_suffix import shared_by
+from exitway.resources.intent import Network
+from exitway.resources.resource import Resource
+
+_WIDE = {4: 12, 6: 28}
+"""Shorter prefixes are wide. A million addresses of IPv4; of IPv6 more than registries give to a provider, /32 to /29."""
+_TELLING = 16
+"""What a network with a shorter prefix holds is not told one by one."""
+_SHOWN = 3
+_ALWAYS = tuple(map(ip_network, ALWAYS))
+_PRIVATE = tuple(map(ip_network, PRIVATE))
+_METADATA = ip_address("169.254.169.254")
+
+
+def networks(resources: Sequence[Resource]) -> Iterator[Finding]:
+    """Of what rules allow."""
+    allowed = [destination for destination in destinations(resources) if destination.allowed]
+    for destination in allowed:
+        if not isinstance(destination.what, Host):
+            yield from _width(destination, destination.what)
+            yield from _resolvers(destination, destination.what)
+            yield from _open_to_names(destination, destination.what, allowed)
+
+
+def _width(destination: Destination, network: Network) -> Iterator[Finding]:
+    key, field, hint = destination.key, destination.field, "name the networks that are meant, or allow names"
+    if network.prefixlen == 0:
+        yield found("EXW2016", key, f"{network} is every address there is", hint, field)
+    elif local := _local(network):
+        message = f"{network} holds {local}: what answers there trusts the machine that asks"
+        yield found("EXW2018", key, message, "leave these addresses out", field)
+    elif network.prefixlen < _WIDE[network.version] and not any(_within(network, one) for one in _PRIVATE):
+        message = f"{network} is 2^{network.max_prefixlen - network.prefixlen} addresses of many owners"
+        yield found("EXW2017", key, message, hint, field)
+
+
+def _local(network: Network) -> str:
+    """What of the machine's own the network holds."""
+    if _METADATA in network:
+        return f"{_METADATA}, where clouds give out a machine's credentials"
+    held = next((one for one in _ALWAYS if one.version == network.version and one.overlaps(network)), None)
+    if held is None:
+        return ""
+    return "the machine's own loopback" if held.is_loopback else f"link-local or metadata addresses ({held})"
+
+
+def _resolvers(destination: Destination, network: Network) -> Iterator[Finding]:
+    if network.prefixlen < _TELLING or not any(port.number in DNS_PORTS for port in destination.target.ports):
+        return
+    address = next((one for one in RESOLVER_ADDRESSES if one in network), None)
+    if address is not None:
+        what = f"{network} is" if network.num_addresses == 1 else f"{network} holds {address},"
+        yield resolver(destination, what, RESOLVER_ADDRESSES[address])
+
+
+def _open_to_names(destination: Destination, network: Network, allowed: Sequence[Destination]) -> Iterator[Finding]:
+    """A rule for a private network is an exception to the guard over where names may lead (:mod:`exitway.names.guard`)."""
+    if not is_private(network):
+        return
+    ports = {port.number for port in destination.target.ports}
+    names = {
+        str(other.what): min(ports & {port.number for port in other.target.ports})
+        for other in allowed
+        if isinstance(other.what, Host)
+        and shared_by(other.what.suffix.lstrip(".-"))
+        and ports & {port.number for port in other.target.ports}
+        and meet(destination.intent, other.intent)
+    }
+    if names:
+        shown = ", ".join(sorted(names)[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+        port = min(names.values())
+        message = f"since {network} is allowed at port {port}, {shown} may lead there: whoever owns the name can point it inside"
+        hint = "if no name shall, give the network's rule a selector of its own, or other ports"
+        yield found("EXW2019", destination.key, message, hint, destination.field)
+
+
+def _within(network: Network, wider: Network) -> bool:
+    return network.version == wider.version and network.subnet_of(wider)  # type: ignore[arg-type]

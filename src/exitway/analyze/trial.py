@@ -1,0 +1,153 @@
+"""Calls and workloads that stand for all others, as far as some rules can tell them apart.
+
+Two calls that the same patterns, networks, methods and paths match get the same verdict, so one of each sort is enough. A name is made up that
+only the patterns match which it shall stand for; so are addresses, methods and paths.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Sequence
+from string import ascii_lowercase, digits
+
+from exitway.names.address import SYNTHETIC
+from exitway.names.call import Call, Sort
+from exitway.names.host import Host
+from exitway.names.ranges import without
+from exitway.names.request import path_matches
+from exitway.names.workload import SYSTEM_NAMESPACE, Workload
+from exitway.resources.intent import Action, Intent, Network, Target
+
+_CHARACTERS = ascii_lowercase + digits
+_OTHER_METHOD, _DOUBTFUL_METHOD = "OTHER", "other"
+_NOT_PLAIN = "//"
+
+
+def workloads(intent: Intent, others: Sequence[Intent]) -> Iterator[Workload]:
+    """Those that decide whether the intent matters: one that nobody else speaks of as far as can be, and one for each of the others.
+
+    More labels bring only more rules, and one ALLOW beside it is all that an intent needs to matter.
+    """
+    seen = set[tuple[str, tuple[tuple[str, str], ...]]]()
+    for one in (intent, *others):
+        labels = dict(intent.selector.match_labels) | dict(one.selector.match_labels)
+        places = {intent.key.namespace, one.key.namespace} - {SYSTEM_NAMESPACE}
+        namespace = places.pop() if places else SYSTEM_NAMESPACE
+        identity = namespace, tuple(sorted(labels.items()))
+        if identity not in seen:
+            seen.add(identity)
+            yield Workload(namespace, "any", labels)
+
+
+def calls(intent: Intent, others: Sequence[Intent]) -> Iterator[Call]:
+    """One of each sort among those that the intent could have a say in."""
+    everyone = (intent, *others)
+    hosts = {host for one in everyone for target in one.to for host in target.hosts}
+    networks = {network for one in everyone for target in one.to for network in target.cidrs}
+    web = _allowed_requests(others) if intent.action is Action.DENY else []
+    for target in intent.to:
+        for port in target.ports:
+            for name in _names(target.hosts, hosts):
+                yield from _to_name(name, port.number, _speaking(everyone, name, port.number))
+                yield from (
+                    Call(Sort.HTTP, port.number, name=other, asked=name) for other, at in web if at == port.number
+                )
+            for address in _addresses(target.cidrs, networks):
+                yield from (Call(sort, port.number, address=address, asked="") for sort in Sort)
+                yield from (
+                    Call(Sort.HTTP, port.number, name=other, address=address, asked="")
+                    for other, at in web
+                    if at == port.number
+                )
+
+
+def _to_name(name: str, port: int, speaking: Sequence[Target]) -> Iterator[Call]:
+    """``asked`` is the name, or is not considered: rules for TCP look at nothing else."""
+    for asked in (None, name):
+        yield from (Call(sort, port, name=name, asked=asked) for sort in (Sort.TLS, Sort.TCP))
+        for path in _paths({path for target in speaking for path in target.paths}):
+            for method in (
+                _OTHER_METHOD,
+                _DOUBTFUL_METHOD,
+                *sorted({m for target in speaking for m in target.methods}),
+            ):
+                yield Call(Sort.HTTP, port, name=name, asked=asked, method=method, path=path)
+
+
+def _speaking(everyone: Iterable[Intent], name: str, port: int) -> list[Target]:
+    return [
+        target
+        for one in everyone
+        for target in one.to
+        if any(host.matches(name) for host in target.hosts) and any(at.number == port for at in target.ports)
+    ]
+
+
+def _allowed_requests(others: Iterable[Intent]) -> list[tuple[str, int]]:
+    """Names, each with a port, to which one of the others allows requests."""
+    return [
+        (_name(host, ()), port.number)
+        for one in others
+        if one.action is Action.ALLOW
+        for target in one.to
+        for host in target.hosts
+        for port in target.ports
+        if port.protocol.is_http
+    ]
+
+
+def _names(own: Iterable[Host], known: set[Host]) -> Iterator[str]:
+    """For each pattern, and each narrower one that is known, a name of which it is the narrowest."""
+    for host in dict.fromkeys(own):
+        within = [host, *sorted(one for one in known if one != host and host.covers(one))]
+        for one in within:
+            yield _name(one, [other for other in within if other != one])
+
+
+def _name(host: Host, narrower: Iterable[Host]) -> str:
+    if not host.wildcard:
+        return host.suffix
+    stem = "x"
+    taken = [one for one in narrower if host.covers(one)]
+    while any(one.matches(stem + host.suffix) for one in taken):
+        stem += "x"
+    return stem + host.suffix
+
+
+def _addresses(own: Iterable[Network], known: set[Network]) -> Iterator[str]:
+    """The same for networks; nothing for one that narrower ones fill."""
+    for network in dict.fromkeys(own):
+        within = [network, *sorted(one for one in known if one != network and _holds(network, one))]
+        for one in within:
+            rest = without(one, [*(other for other in within if other != one and _holds(one, other)), *SYNTHETIC])
+            if rest:
+                yield str(rest[0].network_address)
+
+
+def _holds(wider: Network, network: Network) -> bool:
+    return wider.version == network.version and network.subnet_of(wider)  # type: ignore[arg-type]
+
+
+def _paths(patterns: set[str]) -> Iterator[str]:
+    """For each set of the patterns that a path can match at once, such a path; and one that no server reads alike."""
+    yield _NOT_PLAIN
+    for pattern in sorted({"/*", *patterns}):
+        stem = pattern.removesuffix("*")
+        yield stem
+        free = (c for c in _CHARACTERS if not any(_begins(other, stem + c) for other in patterns))
+        yield from (stem + c for c in [next(free, "")] if c and pattern.endswith("*"))
+
+
+def _begins(pattern: str, path: str) -> bool:
+    """Whether the pattern goes on where the path ends."""
+    return path_matches(f"{path}*", pattern.removesuffix("*"))
+
+
+def is_address(call: Call) -> bool:
+    """Whether the call goes to an address that no name stands behind."""
+    return bool(call.address)
+
+
+def address_of(call: Call) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Where such a call goes."""
+    return ipaddress.ip_address(call.address)
