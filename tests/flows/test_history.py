@@ -107,6 +107,20 @@ def test_repeats_are_counted_onto_their_flow_and_onto_its_rule(path):
         assert history.destinations(since="2027-01-01T00:00:10") == []
 
 
+@pytest.mark.parametrize(("reason", "used"), [(Reason.DENIED, 3), (Reason.PORT, 0), (Reason.REVOKED, 0)])
+def test_a_rule_is_used_where_it_decides_and_not_where_it_is_the_nearest(path, reason, used):
+    flow = replace(FLOW, decision=Decision(Verdict.DENY, reason, RULE))
+    with closing(written(path, flow)) as history:
+        history.write([], [Repeats(1, 2, 0, 0, flow.time)])
+        assert history.rule_use() == ({str(RULE): (flow.time, used)} if used else {})
+
+
+def test_what_was_only_recorded_is_told_apart(path):
+    denied = replace(FLOW, decision=DENIED)
+    with closing(written(path, denied, replace(denied, id=2, audit=True))) as history:
+        assert {one.audit: one.count for one in history.destinations()} == {False: 1, True: 1}
+
+
 def test_a_writer_goes_on_where_the_last_one_has_come_to(path):
     with closing(written(path, FLOW)) as history:
         history.write([], mark="here")

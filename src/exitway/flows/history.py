@@ -19,16 +19,17 @@ from exitway.names.call import Reason, Verdict
 
 _INSERT = f"INSERT INTO flow ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 _COUNT = """
-UPDATE flow SET count = count + ?, sent = sent + ?, received = received + ?, last = max(last, ?) WHERE id = ? RETURNING rule
+UPDATE flow SET count = count + ?, sent = sent + ?, received = received + ?, last = max(last, ?) WHERE id = ?
+RETURNING CASE WHEN verdict = 'allow' OR reason = 'denied-by-rule' THEN rule ELSE '' END
 """
 _USED = """
 INSERT INTO rule_use VALUES (?, ?, ?)
 ON CONFLICT (rule) DO UPDATE SET last = max(last, excluded.last), count = count + excluded.count
 """
 _DESTINATIONS = """
-SELECT workload, coalesce(nullif(name, ''), address) AS destination, port, protocol, verdict, reason, rule, sum(count), sum(sent), sum(received),
-       max(last)
-FROM flow WHERE last >= ? GROUP BY workload, destination, port, protocol, verdict, reason, rule ORDER BY max(last) DESC
+SELECT workload, coalesce(nullif(name, ''), address) AS destination, port, protocol, verdict, reason, rule, audit, sum(count), sum(sent),
+       sum(received), max(last)
+FROM flow WHERE last >= ? GROUP BY workload, destination, port, protocol, verdict, reason, rule, audit ORDER BY max(last) DESC
 """
 
 
@@ -43,6 +44,7 @@ class Destination:
     verdict: Verdict
     reason: Reason
     rule: str
+    audit: bool
     count: int
     sent: int
     received: int
@@ -121,8 +123,10 @@ class History:
         with lost():
             rows = self._connection.execute(_DESTINATIONS, (since or "",)).fetchall()
         return [
-            Destination(workload, name, port, protocol, Verdict(verdict), Reason(reason), shown_key(rule), *numbers)
-            for workload, name, port, protocol, verdict, reason, rule, *numbers in rows
+            Destination(
+                workload, name, port, protocol, Verdict(verdict), Reason(reason), shown_key(rule), bool(audit), *numbers
+            )
+            for workload, name, port, protocol, verdict, reason, rule, audit, *numbers in rows
         ]
 
     def rule_use(self) -> dict[str, tuple[str, int]]:
@@ -181,9 +185,11 @@ def _clauses(
 
 
 def _used(flows: Iterable[Flow]) -> dict[str, tuple[str, int]]:
+    """By the rule that decided. The nearest one of a denial did not."""
     used: dict[str, tuple[str, int]] = {}
     for flow in flows:
-        rule = stored_key(flow.decision.because)
+        decided = flow.decision.allowed or flow.decision.reason is Reason.DENIED
+        rule = stored_key(flow.decision.because) if decided else ""
         last, count = used.get(rule, ("", 0))
         used[rule] = max(last, flow.last or flow.time), count + flow.count
     return used
