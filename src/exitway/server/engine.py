@@ -167,6 +167,7 @@ class Engine(ABC):
                     functools.partial(self.names.refusal, member.id),
                 ):
                     self.revoker.policy_changed(member.id)
+        self.discovery.revision = compiled[0].revision
         await self._steer(members, pinned)
 
     async def _pin(self, members: list[Member]) -> dict[str, Pinned]:

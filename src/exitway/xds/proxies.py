@@ -36,6 +36,17 @@ class Standing:
     errors: tuple[tuple[Peer, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Having:
+    """What one proxy has: everything up to a revision of the rules, and the configuration (a hash) that they make if it has all of it."""
+
+    peer: Peer
+    revision: int
+    configuration: str
+    in_step: bool
+    errors: tuple[str, ...]
+
+
 class Connection:
     """A stream, and what its writer waits for.
 
@@ -88,6 +99,19 @@ class Proxies:
     def errors(self) -> list[str]:
         """What proxies have refused, and why; empty when all is in force."""
         return [error for one in self._all() for error in one.stream.errors.values()]
+
+    def having(self) -> list[Having]:
+        """What each connected proxy has acknowledged."""
+        return [
+            Having(
+                one.peer,
+                self.revision if one.in_step and not one.stream.errors else one.since,
+                one.stream.snapshot.revision if one.in_step and not one.stream.errors else "",
+                one.in_step,
+                tuple(one.stream.errors.values()),
+            )
+            for one in self._all()
+        ]
 
     def publish(self, snapshot: Snapshot, group: str = "", changed: float = 0.0) -> None:
         """From now on this is what every proxy of the group should have. ``changed``: when the rules did (``time.monotonic``); 0: they did not."""
