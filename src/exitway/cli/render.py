@@ -49,7 +49,7 @@ def row(columns: Sequence[str], wire: Json, now: datetime) -> tuple[str, ...]:
     metadata = wire["metadata"]
     cells = [metadata["name"], full_kind(wire), metadata["namespace"]]
     if columns == WIDE:
-        from exitway.cli.summary import summary
+        from exitway.resources.summary import summary
 
         said = summary(wire)
         destinations = few(name for way in said.ways for name in way.destinations)

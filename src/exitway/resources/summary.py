@@ -1,4 +1,4 @@
-"""What a rule says, in few words: for ``get -o wide`` and ``describe``. It reads the wire form of every version."""
+"""What a rule says, in few words: for ``get -o wide``, ``describe`` and the dashboard. It reads the wire form of every version."""
 
 from __future__ import annotations
 
