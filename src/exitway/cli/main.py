@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "Try the calls of files on rules, and say which are not decided as expected.",
         ),
         "analyze": ("exitway.cli.analyze:analyze", "Report what is wrong with valid rules, and what is risky."),
+        "dashboard": ("exitway.cli.dashboard:dashboard", "Show in a browser who talks to whom, and what was denied."),
     },
     "Programs": {
         "run": ("exitway.cli.run:run", "Run a command that reaches only what rules let it reach."),

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -62,7 +62,7 @@ def reading_routes(engine: Engine) -> list[Route]:
     """Those that change nothing."""
 
     async def status(_: Request) -> Response:
-        return JSONResponse(_status(engine))
+        return JSONResponse(status_of(engine))
 
     return [Route("/exitway/v1/status", status), metrics_route(engine.metrics)]
 
@@ -85,7 +85,8 @@ async def serve_metrics(metrics: Metrics, listener: socket.socket, stop: asyncio
     await serve_openly(app, listener, stop)
 
 
-def _status(server: Engine) -> dict[str, object]:
+def status_of(server: Engine) -> dict[str, Any]:
+    """How it is, as its status says it."""
     envoy = server.supervisor.process
     return {
         "version": __version__,

@@ -15,6 +15,7 @@ from exitway.api.app import create_app
 from exitway.api.guard import token
 from exitway.api.listen import serve, unix_socket
 from exitway.capture.home import Home
+from exitway.server.dashboard import dashboard
 from exitway.server.engine import Engine, envoy_process, many_files
 from exitway.server.names import Names
 from exitway.server.routes import routes, serve_metrics
@@ -89,7 +90,7 @@ class Server(Engine):
             self._home.end()
 
     async def _serve_api(self) -> None:
-        app = create_app(self.store, self.programmed, extra_routes=routes(self))
+        app = create_app(self.store, self.programmed, extra_routes=[*routes(self), *dashboard(self)])
         with unix_socket(self.settings.socket, self._sockets.unix) as unix:
             if self._sockets.tcp:
                 secret = token(self.settings.token)
