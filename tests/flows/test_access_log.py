@@ -3,8 +3,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from exitway.flows.access_log import AccessLogReader, Observed
+from exitway.flows import known
+from exitway.flows.access_log import AccessLogReader
+from exitway.flows.entry import Observed
+from exitway.flows.flow import Repeats
 from exitway.flows.live import split
 from exitway.flows.log import Tail
 from exitway.names.workload import Workload
@@ -15,16 +20,29 @@ from tests.intents import intent
 RULES = [intent("httpbin", "httpbin.org", "80/HTTP"), intent("db", "198.18.5.0/24", "5432/TCP")]
 RULES.append(intent("api", "api.example", "80/HTTP", methods="GET", paths="/ /v1/*"))
 POLICY = compile_policy(RULES, Workload("shop", "w"), datetime(2027, 1, 1, tzinfo=UTC))
-OBSERVED = {"w1": Observed("shop/w", POLICY, {"240.240.0.9": "mail.example"}.get, lambda *_: None)}
+AUDITED = compile_policy(RULES, Workload("shop", "w"), datetime(2027, 1, 1, tzinfo=UTC), audit=True)
+OBSERVED = {
+    "w1": Observed(
+        "shop/w",
+        POLICY,
+        {"240.240.0.9": "mail.example"}.get,
+        lambda *_: None,
+        None,
+        {"app": "a"},
+        {"10.0.0.1:5": "7/curl"}.__getitem__,
+    ),
+    "w2": Observed("shop/audited", AUDITED, lambda _: None, lambda *_: None),
+}
 
 
-def line(seconds="01", access="DownstreamEnd", method="GET", path="/", **fields):
+def line(seconds="01", access="DownstreamEnd", method="GET", path="/", measured="5 100 200", day="01", **fields):
     entry = {
         "access": access, "authority": None, "chain": "http", "decision": None, "destination": "240.240.0.2:80", "details": "via_upstream", "failure": None,
         "flags": "-", "protocol": None, "sni": None, "status": 200, "workload": "w1",
     }  # fmt: skip
     this = {
-        "at": f"2027-01-01T00:00:{seconds}.000Z", "connection": 7, "from": f"198.18.0.1:40{seconds}", "method": method, "path": path, "to": "198.18.1.1:80"
+        "at": f"2027-01-{day}T00:00:{seconds}.000Z", "connection": 7, "from": f"198.18.0.1:40{seconds}", "measured": measured, "method": method, "path": path,
+        "peer": "10.0.0.1:5", "to": "198.18.1.1:80",
     }  # fmt: skip
     return json.dumps(entry | fields | {"z": this}, separators=(",", ":")).encode()
 
@@ -84,21 +102,123 @@ def test_what_a_line_tells(fields, name, port, protocol, verdict, reason, rule):
     assert record["rule"] == (f"egress-rule/shop/{rule}" if rule else None)
 
 
-def test_a_denied_request_is_told_with_its_method_and_path_and_no_more_of_it_than_helps():
-    denied = HTTP | {"details": "direct_response", "decision": "deny; reason=path", "status": 404}
-    (flow,) = told(line(method="POST", path="/" + "a" * 10_000, **denied))
-    assert flow.detail == "POST /" + "a" * 194
+DENIED = {
+    "details": "direct_response",
+    "decision": "deny; reason=no-rule",
+    "status": 404,
+    "authority": "evil.example",
+    "protocol": "HTTP/1.1",
+}
 
 
-def test_an_allowed_destination_is_told_once_and_a_denied_one_each_time():
-    denied = HTTP | {
-        "authority": "evil.example",
-        "details": "direct_response",
-        "decision": "deny; reason=no-rule",
-        "status": 404,
-    }
-    lines = [line(second, **fields) for second in ("01", "02", "03") for fields in (HTTP, denied)]
-    assert [flow.name for flow in told(*lines)] == ["httpbin.org", "evil.example", "evil.example", "evil.example"]
+def test_a_request_is_told_with_what_was_asked_and_what_became_of_it():
+    (flow,) = told(line(method="POST", path="/" + "a" * 10_000, **HTTP))
+    known = "method", "path", "status", "duration", "sent", "received", "upstream", "labels", "process"
+    assert [getattr(flow, name) for name in known] == [
+        "POST", "/" + "a" * 2047, 200, 5, 100, 200, "198.18.1.1:80", {"app": "a"}, "7/curl",
+    ]  # fmt: skip
+    (flow,) = told(
+        line(
+            chain="tls", sni="a.example", destination="240.240.0.2:443", status=0, measured="-", method=None, path=None
+        )
+    )
+    assert [getattr(flow, name) for name in (*known, "sni")][:7] == ["", "", 0, 0, 0, 0, "198.18.1.1:80"]
+    assert flow.sni == "a.example"
+
+
+def counted(*lines):
+    """What is told of the lines, and how often each was seen."""
+    reader = AccessLogReader(OBSERVED.get)
+    flows = {flow.id: (flow.name, flow.path) for flow in reader.flows(lines)}
+    repeats = {one.id: one.count for one in reader.known.repeats()}
+    return [(*what, 1 + repeats.get(identity, 0)) for identity, what in flows.items()]
+
+
+def test_a_use_is_counted_onto_the_first_one_of_its_day():
+    lines = [
+        line("01", path="/a", **HTTP),
+        line("02", path="/b", **HTTP),
+        line("03", day="02", path="/c", **HTTP),
+        line("59", day="02", **HTTP),
+    ]
+    assert counted(*lines) == [("httpbin.org", "/a", 2), ("httpbin.org", "/c", 2)]
+
+
+def test_a_denial_is_counted_onto_another_one_only_if_it_is_alike_and_of_the_same_second():
+    lines = [
+        line("01", **DENIED),
+        line("01", **DENIED),
+        line("01", path="/b", **DENIED),
+        line("02", **DENIED),
+        line("01", **HTTP | DENIED | {"authority": "x"}),
+    ]
+    assert counted(*lines) == [
+        ("evil.example", "/", 2),
+        ("evil.example", "/b", 1),
+        ("evil.example", "/", 1),
+        ("x", "/", 1),
+    ]
+
+
+def test_under_audit_each_method_and_path_is_told():
+    lines = [
+        line(path=path, workload="w2", **fields)
+        for fields in (HTTP, HTTP | {"authority": "evil.example"})
+        for path in ("/a", "/b", "/a")
+    ]
+    assert counted(*lines) == [
+        ("httpbin.org", "/a", 2),
+        ("httpbin.org", "/b", 1),
+        ("evil.example", "/a", 2),
+        ("evil.example", "/b", 1),
+    ]
+
+
+def test_repeats_are_told_with_their_bytes_and_the_time_of_the_last_one():
+    reader = AccessLogReader(OBSERVED.get)
+    list(reader.flows([line("01", **HTTP), line("02", **HTTP), line("03", **HTTP)]))
+    assert reader.known.repeats() == [Repeats(1, 2, 200, 400, "2027-01-01T00:00:03.000Z")]
+    reader.known.told(set())
+    assert reader.known.repeats() == []
+
+
+@pytest.mark.parametrize("anew", [lambda reader: reader.known.forget("w1"), lambda reader: reader.known.told({1})])
+def test_after_another_policy_or_when_its_flow_is_no_more_a_use_is_told_anew(anew):
+    reader = AccessLogReader(OBSERVED.get)
+    list(reader.flows([line("01", **HTTP), line("02", **HTTP)]))
+    anew(reader)
+    assert [flow.id for flow in reader.flows([line("03", **HTTP)])] == [2]
+
+
+def test_a_flood_makes_only_its_own_workload_forget(monkeypatch):
+    monkeypatch.setattr(known, "MOST_REMEMBERED", 50)
+    reader = AccessLogReader(OBSERVED.get)
+    list(
+        reader.flows(
+            [line(workload="w2", **HTTP), *(line(**HTTP | {"authority": f"n{number}"}) for number in range(500))]
+        )
+    )
+    assert not list(reader.flows([line(workload="w2", **HTTP)]))
+    assert sum(map(len, reader.known._of.values())) <= 51
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["w1", "w2"]),
+            st.sampled_from(["a", "b"]),
+            st.sampled_from(["/", "/x"]),
+            st.sampled_from(["01", "02"]),
+            st.booleans(),
+        )
+    )
+)
+def test_nothing_is_lost_and_nothing_counted_twice(uses):
+    lines = [
+        line(second, path=path, workload=workload, **(HTTP if allowed else DENIED) | {"authority": name})
+        for workload, name, path, second, allowed in uses
+    ]
+    assert sum(times for *_, times in counted(*lines)) == len(uses)
 
 
 def test_what_runs_is_told_of_when_it_has_ended_and_only_then():
@@ -122,7 +242,8 @@ def test_what_is_denied_now_is_to_be_cut_and_its_record_names_the_rule_that_had_
     assert flow is not None
     assert flow.wire() == {
         "id": 0, "time": NOW, "workload": "shop/w", "name": "httpbin.org", "address": "240.240.0.2", "port": 80, "protocol": "HTTP/1.1",
-        "verdict": "deny", "reason": "revoked", "rule": "egress-rule/shop/httpbin", "detail": "no-rule",
+        "verdict": "deny", "reason": "revoked", "rule": "egress-rule/shop/httpbin", "detail": "no-rule", "method": "GET", "path": "/", "status": 200,
+        "sent": 100, "received": 200, "duration": 5, "upstream": "198.18.1.1:80", "process": "7/curl", "labels": {"app": "a"},
     }  # fmt: skip
 
 
@@ -155,7 +276,7 @@ def test_the_end_of_what_was_cut_is_not_told_of_again():
     reader = AccessLogReader(OBSERVED.get)
     begun = line(access="DownstreamPeriodic", **HTTP)
     assert not list(reader.flows([begun]))
-    reader.live.cut(split(begun)[1])
+    reader.live.cut(split(begun).identity)
     assert not list(reader.flows([begun, line(**HTTP | {"details": "upstream_reset", "flags": "UC"})]))
 
 

@@ -11,7 +11,13 @@ ENDS = ("TcpConnectionEnd", "DownstreamEnd")
 
 def line(access, number, workload="w1", path=None, *, outside=True):
     this = {"at": "2027-01-01T00:00:00.000Z", "connection": number, "from": f"198.18.0.1:{number}" if outside else None}
-    this |= {"method": path and "GET", "path": path, "to": "198.18.1.1:80" if outside else None}
+    this |= {
+        "measured": "5 100 200",
+        "method": path and "GET",
+        "path": path,
+        "peer": "10.0.0.1:5",
+        "to": "198.18.1.1:80" if outside else None,
+    }
     return json.dumps(
         {"access": access, "chain": "http", "workload": workload, "z": this}, separators=(",", ":")
     ).encode()
@@ -22,7 +28,7 @@ STEP = st.builds(
     st.sampled_from(BEGINS + ENDS),
     st.integers(1, 5),
     st.sampled_from(["w1", "w2"]),
-    st.sampled_from([None, '/"workload":"w1","z":{', '/\\","z":{"at":1,"method":']),
+    st.sampled_from([None, '/"workload":"w1","z":{', '/\\","z":{"at":1,"measured":"1 1 1"']),
     outside=st.booleans(),
 )
 
@@ -38,7 +44,7 @@ def test_what_runs_is_what_was_told_of_and_has_not_ended(steps):
     live = Live()
     running: dict[tuple[str, int, str], bytes] = {}
     for step in steps:
-        _, known_by = split(step)
+        known_by = split(step).identity
         _, number, outside = key = identity(step)[0], *identity(step)[1:]
         if is_end(step):
             assert live.end(known_by)
@@ -54,27 +60,27 @@ def test_what_runs_is_what_was_told_of_and_has_not_ended(steps):
         assert live.of(workload) == [it for key, it in running.items() if key[0] == workload]
     again = Live()
     for it in live.lines():
-        again.begin(split(it)[1], it)
+        again.begin(split(it).identity, it)
     assert list(again.lines()) == list(live.lines())
 
 
 def test_the_end_of_what_was_cut_is_known_for_that():
     live, begun, ended = Live(), line("DownstreamPeriodic", 1), line("DownstreamEnd", 1)
-    _, it = split(begun)
+    it = split(begun).identity
     live.begin(it, begun)
     live.cut(it)
     assert not list(live.lines())
     assert not live.begin(it, begun)  # it is told of once more before its end
     assert not live.end(it)
     assert live.end(it)
-    assert split(ended)[1] == it
+    assert split(ended).identity == it
 
 
 def test_what_is_not_there_any_more_is_given_up():
     live = Live()
     for number in (1, 2):
         begun = line("TcpUpstreamConnected", number)
-        live.begin(split(begun)[1], begun)
+        live.begin(split(begun).identity, begun)
     live.keep(lambda kept: b":2" in kept)
     assert [identity(kept)[1] for kept in live.lines()] == [2]
 
@@ -85,4 +91,4 @@ def test_a_line_that_is_not_one_is_nothing():
     torn = line("TcpUpstreamConnected", 1)[:20] + line("TcpUpstreamConnected", 2)
     assert outside(torn) is None
     for begun in (b"", b"{", b'{"workload":"w1"}'):
-        assert not live.begin(split(begun)[1], begun)
+        assert not live.begin(split(begun).identity, begun)

@@ -7,7 +7,8 @@ from exitway.capture.nflog import Opened, Refused, reports
 from exitway.dns.answer import answer
 from exitway.dns.synthetic import SyntheticAddresses
 from exitway.envoy.access_log import FIELDS
-from exitway.flows.access_log import AccessLogReader, Observed
+from exitway.flows.access_log import AccessLogReader
+from exitway.flows.entry import Observed
 from exitway.names.question import parse
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
@@ -98,7 +99,13 @@ def log_line(access, chain, parts):
         "workload": "w",
         "at": "2026-11-22T00:00:00.000Z",
     }
-    fixed |= {"connection": 7, "from": "198.18.0.1:4000", "to": "198.18.1.1:80"}
+    fixed |= {
+        "connection": 7,
+        "from": "198.18.0.1:4000",
+        "to": "198.18.1.1:80",
+        "measured": "5 100 200",
+        "peer": "10.0.0.1:5",
+    }
     values = dict.fromkeys(THEIRS) | parts | fixed
     line = {
         key: {name: values[name] for name in field} if isinstance(field, dict) else values[key]

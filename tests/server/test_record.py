@@ -14,8 +14,10 @@ def line(access, number, local="198.18.0.1:1", remote="198.18.1.1:80"):
         "at": "2027-01-01T00:00:00.000Z",
         "connection": number,
         "from": local,
+        "measured": "5 100 200",
         "method": None,
         "path": None,
+        "peer": "10.0.0.1:5",
         "to": remote,
     }
     return json.dumps({"access": access, "workload": "w1", "z": this}, separators=(",", ":")) + "\n"

@@ -2,7 +2,8 @@ import asyncio
 from datetime import UTC, datetime
 
 from exitway.capture import sock_diag
-from exitway.flows.access_log import AccessLogReader, Observed
+from exitway.flows.access_log import AccessLogReader
+from exitway.flows.entry import Observed
 from exitway.flows.flow import Flow
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
@@ -15,7 +16,7 @@ OBSERVED = {"w1": Observed("shop/w", POLICY, lambda _: None, lambda *_: None)}
 RUNNING = (
     b'{"access":"TcpUpstreamConnected","authority":null,"chain":"tcp","decision":null,"destination":"198.18.5.7:7","details":null,'
     b'"failure":null,"flags":"-","protocol":null,"sni":null,"status":0,"workload":"w1","z":{"at":"2027-01-01T00:00:00.000Z","connection":7,'
-    b'"from":"198.18.0.1:40000","method":null,"path":null,"to":"198.18.5.7:7"}}'
+    b'"from":"198.18.0.1:40000","measured":"5 100 200","method":null,"path":null,"peer":"10.0.0.1:5","to":"198.18.5.7:7"}}'
 )
 
 

@@ -1,8 +1,8 @@
 """What Envoy writes of each request and connection, at its end and while it runs: one JSON line each.
 
 Envoy sorts the keys. What differs between two uses of one destination is in ``z``, the last of them, so two such lines have an equal beginning,
-and a reader passes over what it has seen without parsing it (``flows/access_log.py``). ``z`` itself begins with what tells one connection or
-request from all others, equal in every line of it; what the client has written comes after that. The path is without
+and a reader counts what it has seen without parsing it (``flows/access_log.py``). ``z`` itself begins with what tells one connection or
+request from all others, equal in every line of it; what was measured of it comes next, and then what the client has written. The path is without
 its query, which may hold secrets.
 
 https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage
@@ -34,8 +34,10 @@ FIELDS = {
         "at": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
         "connection": "%CONNECTION_ID%",
         "from": "%UPSTREAM_LOCAL_ADDRESS%",
+        "measured": "%DURATION% %DOWNSTREAM_WIRE_BYTES_RECEIVED% %DOWNSTREAM_WIRE_BYTES_SENT%",
         "method": "%REQ(:METHOD):32%",
         "path": "%PATH(NQ:PATH):8192%",
+        "peer": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%",
         "to": "%UPSTREAM_REMOTE_ADDRESS%",
     },
 }

@@ -73,8 +73,11 @@ class History:
             self._connection = file.reading(path) if read_only else file.writing(path)
             self.mark, self.next_id = self._connection.execute("SELECT value, next FROM mark").fetchone()
 
-    def write(self, flows: Sequence[Flow], repeats: Iterable[Repeats] = (), mark: str | None = None) -> None:
-        """Append flows, in the order of their ids, and count repeats: all, or none and :class:`Lost`. A flow without an id gets one."""
+    def write(self, flows: Sequence[Flow], repeats: Iterable[Repeats] = (), mark: str | None = None) -> set[int]:
+        """Append flows, in the order of their ids, and count repeats: all, or none and :class:`Lost`. A flow without an id gets one.
+
+        The ids of flows that were given up, so that nothing could be counted onto them.
+        """
         next_id = self.next_id
         rows = []
         for flow in flows:
@@ -84,14 +87,11 @@ class History:
         with lost(), self._transaction():
             self._connection.executemany(_INSERT, rows)
             used = _used(flows)
-            for one in repeats:
-                changed = self._connection.execute(_COUNT, (one.count, one.sent, one.received, one.last, one.id))
-                for (rule,) in changed.fetchall():
-                    last, count = used.get(rule, ("", 0))
-                    used[rule] = max(last, one.last), count + one.count
+            gone = self._count(repeats, used)
             self._connection.executemany(_USED, [(rule, *use) for rule, use in used.items() if rule])
             self._connection.execute("UPDATE mark SET value = ?, next = ?", (mark, next_id))
         self.mark, self.next_id = mark, next_id
+        return gone
 
     def select(  # noqa: PLR0913 - each narrows it
         self,
@@ -142,6 +142,16 @@ class History:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def _count(self, repeats: Iterable[Repeats], used: dict[str, tuple[str, int]]) -> set[int]:
+        gone = set()
+        for one in repeats:
+            changed = self._connection.execute(_COUNT, (one.count, one.sent, one.received, one.last, one.id)).fetchall()
+            for (rule,) in changed:
+                last, count = used.get(rule, ("", 0))
+                used[rule] = max(last, one.last), count + one.count
+            gone |= set() if changed else {one.id}
+        return gone
 
     def _flows(self, which: str, values: Sequence[str | int]) -> list[Flow]:
         with lost():

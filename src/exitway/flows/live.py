@@ -9,17 +9,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-_IDENTITY, _AFTER_IDENTITY = b',"z":{', b',"method":'
+_IDENTITY, _MEASURED, _AFTER = b',"z":{', b',"measured":"', b',"peer":'
 _ENDS = (b'{"access":"TcpConnectionEnd"', b'{"access":"DownstreamEnd"')
 _NOTHING_OUTSIDE = b'"from":null'
 _CUT = b""
 
 
-def split(line: bytes) -> tuple[bytes, bytes]:
-    """What a line has in common with others of its kind, and what tells its connection or request from all others: its identity."""
-    beginning, _, rest = line.partition(_IDENTITY)
-    return beginning, rest.partition(_AFTER_IDENTITY)[0]
+class Parts(NamedTuple):
+    """A line in its parts, none of them parsed. No client can shift them: in what it writes, quotes are escaped."""
+
+    beginning: bytes
+    """What it has in common with others of its kind."""
+    identity: bytes
+    """What tells its connection or request from all others."""
+    measured: bytes
+    """Milliseconds, and bytes from and to the workload."""
+    request: bytes
+    """Method and path."""
+
+
+def split(line: bytes) -> Parts:
+    """The parts of a line; empty, where it is not one."""
+    beginning, _, this = line.partition(_IDENTITY)
+    identity, _, rest = this.partition(_MEASURED)
+    measured, _, request = rest.partition(b'"')
+    return Parts(beginning, identity, measured, request.partition(_AFTER)[0])
 
 
 def is_end(line: bytes) -> bool:

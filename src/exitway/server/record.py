@@ -15,7 +15,8 @@ from pathlib import Path
 
 from exitway.capture import sock_diag
 from exitway.capture.nflog import Opened, Refused
-from exitway.flows.access_log import AccessLogReader, Observed
+from exitway.flows.access_log import AccessLogReader
+from exitway.flows.entry import Observed
 from exitway.flows.flow import Flow, Repeats
 from exitway.flows.history import History
 from exitway.flows.live import outside
@@ -34,6 +35,9 @@ PAUSE_SECONDS = 5.0
 MOST_OBSERVED = 10_000
 """Workloads, ended ones included, whose lines can still be read: Envoy writes its log a moment after the fact."""
 
+REPEATS_SECONDS = 0.5
+"""How long repeats may wait for other things to be written with."""
+
 MUCH_PENDING = 2_000
 """Flows that are written at once, rather than with the next ones."""
 
@@ -51,6 +55,7 @@ class Recorder:
         self._ids = itertools.count(self._history.next_id)
         self._unread = Unread(access_log, self._history.mark)
         self._pending: list[Flow] = []
+        self._committed = 0.0
         self._observed: dict[str, Observed] = {}
         self.reader = AccessLogReader(self._observed.get, self._ids)
         self._much_live = MUCH_LIVE
@@ -68,7 +73,10 @@ class Recorder:
         before = self._observed.pop(member.id, None)
         changed = before is None or before.policy is not policy
         former = (before.policy if changed else before.former) if before else None
-        self._observed[member.id] = Observed(str(member.workload), policy, name_of, refusal, former)
+        workload = member.workload
+        self._observed[member.id] = Observed(str(workload), policy, name_of, refusal, former, workload.labels)
+        if changed:
+            self.reader.known.forget(member.id)
         if len(self._observed) > MOST_OBSERVED:
             del self._observed[next(iter(self._observed))]
         return changed
@@ -120,7 +128,7 @@ class Recorder:
                     await asyncio.sleep(INTERVAL_SECONDS)  # Envoy may still have been writing
                     self._unread.rotated()
                     await self._read(begun)
-                    self._commit()
+                    self._commit(at_once=True)
                     self._carry_over()
                 if len(self.reader.live) > self._much_live:
                     self._forget_dead()
@@ -145,13 +153,16 @@ class Recorder:
         """Write the flows of all that Envoy has logged so far."""
         for chunk in self._unread.chunks():
             self._take(chunk, begun)
-        self._commit()
+        self._commit(at_once=True)
 
-    def _commit(self) -> None:
+    def _commit(self, *, at_once: bool = False) -> None:
         mark = self._unread.mark
-        if self._pending or mark != self._history.mark:
-            self._history.write(self._pending, (), mark)
-            self.wrote(self._pending, ())
+        due = time.monotonic() - self._committed > REPEATS_SECONDS and mark != self._history.mark
+        if self._pending or due or at_once:
+            self._committed = time.monotonic()
+            repeats = self.reader.known.repeats()
+            self.reader.known.told(self._history.write(self._pending, repeats, mark))
+            self.wrote(self._pending, repeats)
             self._pending = []
 
     def close(self) -> None:

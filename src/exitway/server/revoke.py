@@ -81,7 +81,7 @@ class Revoker:
         for line in lines:
             flow = self._reader.revoked(line, moment)
             if flow is not None and self._destroy(line):
-                self._reader.live.cut(split(line)[1])
+                self._reader.live.cut(split(line).identity)
                 yield flow
 
     def _destroy(self, line: bytes) -> bool:

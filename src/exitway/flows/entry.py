@@ -1,0 +1,186 @@
+"""One line of Envoy's access log (``envoy/access_log.py``), read: what was called, what became of it, and the flow that it makes. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+from typing import Any
+
+from exitway.envoy import matcher
+from exitway.flows.flow import Flow
+from exitway.flows.known import measured
+from exitway.flows.live import Parts, split
+from exitway.names.address import endpoint
+from exitway.names.call import Call, Decision, Reason, Sort, Verdict
+from exitway.names.guard import permitted
+from exitway.names.host import LOCAL_HOST, authority_name
+from exitway.policy.decide import decide
+from exitway.policy.policy import Policy
+
+LONGEST_PATH = 2048
+"""Characters of a request's path that are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What is needed to read a workload's lines.
+
+    Who it is, its policy and the one before, the names behind its synthetic addresses, why the proxy was refused the addresses of a name at a
+    port, and which of its processes has a socket at an ``address:port``.
+    """
+
+    workload: str
+    policy: Policy
+    name_of: Callable[[str], str | None]
+    refusal: Callable[[str, int], Reason | None]
+    former: Policy | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    process: Callable[[str], str] = lambda _: ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line that has been read."""
+
+    fields: Mapping[str, Any]
+    parts: Parts
+    observed: Observed
+    call: Call
+    asked: str
+    """The name behind the address that was dialled, or empty."""
+
+    def still(self, policy: Policy) -> Decision:
+        """The verdict on what runs. That the program asked for this name was seen when it began: its address may stand for another by now.
+
+        Not so where the address alone says which name it is: there it is pinned.
+        """
+        call = self.call if self.fields["chain"] == matcher.NAMED else replace(self.call, asked=None)
+        decided = decide(policy, call)
+        if decided.allowed and self.fields["chain"] != matcher.TCP and (call.name or self.asked) != LOCAL_HOST:
+            address = ip_address(endpoint(self.fields["z"]["to"])[0])
+            if not permitted(address, self.call.port, ()) and not permitted(address, self.call.port, policy.exceptions):
+                return Decision(Verdict.DENY, Reason.ADDRESS, decided.because)
+        return decided
+
+    def seen(self) -> Flow:
+        """What has come to its end."""
+        observed, fields = self.observed, self.fields
+        refused = observed.policy.audit or _unresolved(fields)
+        refusal = observed.refusal(self.call.name or self.asked, self.call.port) if refused else None
+        decided = decide(observed.policy, self.call)
+        decision = _audited(decided, refusal) if observed.policy.audit else _decision(fields, decided, refusal)
+        return self.flow(fields["z"]["at"], decision, _detail(fields, decision))
+
+    def flow(self, time: str, decision: Decision, detail: str) -> Flow:
+        """The flow of this decision."""
+        this, (method, path) = self.fields["z"], _request(self.fields)
+        duration, sent, received = measured(self.parts)
+        return Flow(
+            time=time,
+            workload=self.observed.workload,
+            name=self.call.name or self.asked,
+            address=self.call.address,
+            port=self.call.port,
+            protocol=_protocol(self.fields, self.call.sort),
+            decision=decision,
+            detail=detail,
+            audit=self.observed.policy.audit,
+            method=method,
+            path=path[:LONGEST_PATH],
+            sni=self.fields.get("sni") or "",
+            status=self.fields.get("status") or 0,
+            sent=sent,
+            received=received,
+            duration=duration,
+            upstream=this.get("to") or "",
+            process=self.observed.process(this.get("peer") or ""),
+            labels=self.observed.labels,
+        )
+
+
+def read(line: bytes, observed: Callable[[str], Observed | None]) -> Entry | None:
+    """A line. None: it is not ours, or of a workload that is not known any more."""
+    try:
+        fields = json.loads(line)
+        found = observed(fields["workload"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    if found is None:
+        return None
+    address, port = endpoint(fields["destination"])
+    asked = found.name_of(address) or ""
+    return Entry(fields, split(line), found, _call(fields, address, port, asked), asked)
+
+
+def _call(entry: Mapping[str, Any], address: str, port: int, asked: str) -> Call:
+    if entry["chain"] == matcher.HTTP:
+        name, (method, path) = authority_name(entry.get("authority") or ""), _request(entry)
+        # whether there was such a header no line says; where it matters, the answer does
+        overridden = _said(entry).endswith(f"={Reason.METHOD}")
+        return Call(Sort.HTTP, port, name, address, method=method, path=path, overridden=overridden)
+    if entry.get("sni") or entry["chain"] == matcher.TLS:
+        return Call(Sort.TLS, port, name=(entry.get("sni") or "").lower(), address=address, asked=asked)
+    return Call(Sort.TCP, port, address=address, asked=asked)
+
+
+def _request(entry: Mapping[str, Any]) -> tuple[str, str]:
+    return entry["z"].get("method") or "", entry["z"].get("path") or ""
+
+
+def _unresolved(entry: Mapping[str, Any]) -> bool:
+    """Whether the proxy had no address to dial."""
+    return "UH" in (flags := entry.get("flags") or "") or "DF" in flags
+
+
+def _decision(entry: Mapping[str, Any], decided: Decision, refusal: Reason | None) -> Decision:
+    """What Envoy did, with the rule that the policy names for it.
+
+    The line may be older than the policy: then what was done stands, and the rule is left out rather than guessed.
+    """
+    details = entry.get("details") or ""
+    if refusal or "address_denied" in details:
+        return Decision(Verdict.DENY, refusal or Reason.ADDRESS, decided.because)
+    done, reason = _done(entry, details)
+    if done is decided.verdict:
+        return decided
+    return Decision(done, Reason.RULE if done is Verdict.ALLOW else reason)
+
+
+def _audited(decided: Decision, refusal: Reason | None) -> Decision:
+    """What would have been done."""
+    return Decision(Verdict.DENY, refusal, decided.because) if decided.allowed and refusal else decided
+
+
+def _said(entry: Mapping[str, Any]) -> str:
+    """What the proxy itself answered. An answer from outside has no say in it."""
+    return (entry.get("details") != "via_upstream" and entry.get("decision")) or ""
+
+
+def _done(entry: Mapping[str, Any], details: str) -> tuple[Verdict, Reason]:
+    """The verdict that was carried out, and for a denial the reason that was given."""
+    if entry["chain"] != matcher.HTTP:
+        return (Verdict.DENY if entry["chain"] == matcher.DENY else Verdict.ALLOW), Reason.NO_RULE
+    word, _, rest = _said(entry).partition("; ")
+    if word == Verdict.DENY or (entry.get("status") in (400, 404) and details != "via_upstream"):
+        given = rest.removeprefix("reason=")
+        return Verdict.DENY, Reason(given) if given in _REASONS else Reason.NO_RULE
+    return Verdict.ALLOW, Reason.RULE
+
+
+_REASONS = frozenset(reason.value for reason in Reason)
+
+
+def _protocol(entry: Mapping[str, Any], sort: Sort) -> str:
+    return (entry.get("protocol") or "HTTP") if sort is Sort.HTTP else sort.value.upper()
+
+
+def _detail(entry: Mapping[str, Any], decision: Decision) -> str:
+    """Why an allowed call failed, or what was wrong with a request that never reached a rule."""
+    flags = entry.get("flags") or "-"
+    if flags in ("-", "NR") or (
+        not decision.allowed and decision.reason is not Reason.ADDRESS and entry.get("status") != 400
+    ):
+        return ""
+    return " ".join(filter(None, (flags, entry.get("details"), entry.get("failure"))))

@@ -1,0 +1,97 @@
+"""What has been told of, so that what repeats it is counted instead: found by comparing bytes, without parsing a line. Pure."""
+
+from __future__ import annotations
+
+from exitway.flows.flow import Repeats
+from exitway.flows.live import Parts
+
+MOST_REMEMBERED = 20_000
+"""Beyond it, all of the workload that has the most are forgotten, and told once again. They take some 12 MB."""
+
+DAY, SECOND = len("2027-01-01"), len("2027-01-01T00:00:00")
+"""Characters of a time that are equal within one."""
+
+_AT = len('"at":"')
+_WORKLOAD = b',"workload":"'
+
+
+class _Use:
+    """A flow that was told of. ``period``: how the times begin that count as repeats of it."""
+
+    __slots__ = ("count", "id", "last", "period", "received", "sent")
+
+    def __init__(self, identity: int, period: bytes) -> None:
+        self.id, self.period = identity, period
+        self.count = self.sent = self.received = 0
+        self.last = b""
+
+
+class Known:
+    """By workload. Repeats are counted until they are :meth:`told`."""
+
+    def __init__(self) -> None:
+        self._of: dict[bytes, dict[bytes, _Use | None]] = {}
+        self._remembered = 0
+        self._counted: dict[int, _Use] = {}
+
+    def count(self, parts: Parts) -> bool:
+        """Count the line, if it repeats a flow that was told of in the same period; whether it does."""
+        beginning, _, workload = parts.beginning.rpartition(_WORKLOAD)
+        uses = self._of.get(workload)
+        if uses is None:
+            return False
+        use = uses.get(beginning)
+        if use is None:  # not known, or only by its method and path
+            use = uses.get(beginning + parts.request) if beginning in uses else None
+            if use is None:
+                return False
+        if not parts.identity.startswith(use.period, _AT):
+            return False
+        _, sent, received = measured(parts)
+        use.count += 1
+        use.sent += sent
+        use.received += received
+        use.last = parts.identity[_AT : parts.identity.find(b'"', _AT)]
+        self._counted[use.id] = use
+        return True
+
+    def remember(self, parts: Parts, identity: int, *, by_request: bool, period: int) -> None:
+        """A flow with this id was told of. ``by_request``: another method or path is another one. ``period``: :data:`DAY` or :data:`SECOND`."""
+        if self._remembered >= MOST_REMEMBERED:
+            self._remembered -= len(self._of.pop(max(self._of, key=lambda one: len(self._of[one]))))
+        beginning, _, workload = parts.beginning.rpartition(_WORKLOAD)
+        uses = self._of.setdefault(workload, {})
+        before = len(uses)
+        use = _Use(identity, parts.identity[_AT : _AT + period])
+        if by_request:
+            uses[beginning] = None
+            uses[beginning + parts.request] = use
+        else:
+            uses[beginning] = use
+        self._remembered += len(uses) - before
+
+    def forget(self, workload: str) -> None:
+        """What this workload (its id) does from now on is to be told anew: another rule may be why."""
+        self._remembered -= len(self._of.pop(f'{workload}"'.encode(), ()))
+
+    def repeats(self) -> list[Repeats]:
+        """What was counted, and not yet told."""
+        counted = self._counted.values()
+        return [Repeats(use.id, use.count, use.sent, use.received, use.last.decode()) for use in counted]
+
+    def told(self, gone: set[int]) -> None:
+        """The repeats were told. ``gone``: ids of flows that are no more; what is counted onto them is told anew from now on."""
+        for use in self._counted.values():
+            use.count = use.sent = use.received = 0
+            if use.id in gone:
+                use.period = b"never"
+        self._counted = {}
+
+
+def measured(parts: Parts) -> tuple[int, int, int]:
+    """Milliseconds, and bytes that the workload has sent and received."""
+    try:
+        duration, sent, received = map(int, parts.measured.split())
+    except ValueError:  # "-": not known
+        return 0, 0, 0
+    return duration, sent, received
