@@ -29,7 +29,7 @@ OBSERVED = {
         lambda *_: None,
         None,
         {"app": "a"},
-        {"10.0.0.1:5": "7/curl"}.__getitem__,
+        lambda *ends: "7/curl" * (ends == ("10.0.0.1:5", "240.240.0.2:80")),
     ),
     "w2": Observed("shop/audited", AUDITED, lambda _: None, lambda *_: None),
 }
@@ -130,7 +130,7 @@ def counted(*lines):
     """What is told of the lines, and how often each was seen."""
     reader = AccessLogReader(OBSERVED.get)
     flows = {flow.id: (flow.name, flow.path) for flow in reader.flows(lines)}
-    repeats = {one.id: one.count for one in reader.known.repeats()}
+    repeats = {one.flow.id: one.count for one in reader.known.repeats()}
     return [(*what, 1 + repeats.get(identity, 0)) for identity, what in flows.items()]
 
 
@@ -176,9 +176,9 @@ def test_under_audit_each_method_and_path_is_told():
 
 def test_repeats_are_told_with_their_bytes_and_the_time_of_the_last_one():
     reader = AccessLogReader(OBSERVED.get)
-    list(reader.flows([line("01", **HTTP), line("02", **HTTP), line("03", **HTTP)]))
-    assert reader.known.repeats() == [Repeats(1, 2, 200, 400, "2027-01-01T00:00:03.000Z")]
-    reader.known.told(set())
+    (flow,) = reader.flows([line("01", **HTTP), line("02", **HTTP), line("03", **HTTP)])
+    assert reader.known.repeats() == [Repeats(flow, 2, 200, 400, "2027-01-01T00:00:03.000Z")]
+    reader.known.told()
     assert reader.known.repeats() == []
 
 
@@ -221,13 +221,33 @@ def test_nothing_is_lost_and_nothing_counted_twice(uses):
     assert sum(times for *_, times in counted(*lines)) == len(uses)
 
 
-def test_what_runs_is_told_of_when_it_has_ended_and_only_then():
-    begun, ended = line(access="DownstreamPeriodic", **HTTP), line(**HTTP)
+def test_what_runs_for_long_is_told_of_when_it_begins_and_when_it_has_ended():
+    begun, ended = (
+        line(access="DownstreamPeriodic", status=0, measured="500 80 0", **HTTP),
+        line(measured="900 100 700", **HTTP),
+    )
     told_of: list[bytes] = []
     reader = AccessLogReader(OBSERVED.get)
-    assert not list(reader.flows([begun, begun], told_of.append))
+    (flow,) = reader.flows([begun, begun], told_of.append)
     assert told_of == [begun]
-    assert len(list(reader.flows([ended, begun, ended]))) == 1
+    assert (flow.id, flow.count, flow.decision.allowed, flow.sent, flow.status) == (1, 1, True, 80, 0)
+    (end,) = reader.flows([ended])
+    assert (end.id, end.count, end.sent, end.received, end.duration, end.status) == (1, 0, 20, 700, 900, 200)
+    assert not list(reader.flows([begun], told_of.append))
+    assert told_of == [begun, begun]
+
+
+def test_what_runs_and_repeats_another_is_counted_when_it_has_ended():
+    reader = AccessLogReader(OBSERVED.get)
+    tcp = {"chain": "tcp", "destination": "198.18.5.1:5432", "status": 0, "details": None}
+    begun, ended = (
+        [line(second, access=access, **tcp) for second in ("01", "02")]
+        for access in ("TcpUpstreamConnected", "TcpConnectionEnd")
+    )
+    assert len(list(reader.flows(begun))) == 1
+    assert reader.known.repeats() == []
+    assert [flow.count for flow in reader.flows(ended)] == [0]
+    assert [(one.flow.id, one.count) for one in reader.known.repeats()] == [(1, 1)]
 
 
 NOW = "2027-01-01T00:00:09.000Z"
@@ -275,7 +295,7 @@ def test_what_runs_is_decided_anew(rules, fields, to, why):
 def test_the_end_of_what_was_cut_is_not_told_of_again():
     reader = AccessLogReader(OBSERVED.get)
     begun = line(access="DownstreamPeriodic", **HTTP)
-    assert not list(reader.flows([begun]))
+    assert len(list(reader.flows([begun]))) == 1
     reader.live.cut(split(begun).identity)
     assert not list(reader.flows([begun, line(**HTTP | {"details": "upstream_reset", "flags": "UC"})]))
 

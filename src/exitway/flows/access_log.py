@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from exitway.flows.entry import Observed, read
 from exitway.flows.flow import Flow
-from exitway.flows.known import DAY, SECOND, Known
+from exitway.flows.known import Known
 from exitway.flows.live import Live, Parts, is_end, split
 from exitway.names.call import Decision, Reason, Verdict
 
@@ -17,7 +17,9 @@ class AccessLogReader:
     """Turns lines into flows: each denial, and each use of an allowed destination, but what repeats one is counted.
 
     That is a denial like another one of the same second, and a use like another one of the same day under the same policy. Under audit, methods and
-    paths have to be alike, too. ``live``: what runs, as far as it was told.
+    paths have to be alike, too. What runs for long is told when it begins, and once more, with a count of 0, when it has ended.
+
+    ``live``: what runs, as far as it was told.
     """
 
     def __init__(self, observed: Callable[[str], Observed | None], ids: Iterator[int] | None = None) -> None:
@@ -26,6 +28,7 @@ class AccessLogReader:
         self._ids = ids or itertools.count(1)
         self.known = Known()
         self.live = Live()
+        self._running: dict[bytes, Flow] = {}
 
     def recall(self, lines: Iterable[bytes]) -> None:
         """Take in what an earlier reader has read: what of it runs still. Nothing is told."""
@@ -46,10 +49,37 @@ class AccessLogReader:
             if not is_end(line):
                 if self.live.begin(parts.identity, line):
                     begun(line)
-            elif self.live.end(parts.identity) and not self.known.count(parts):
-                entry = read(line, self._observed)
-                if entry is not None:
-                    yield self._told(entry.seen(), parts)
+                    yield from self._begun(parts, line)
+            else:
+                before = self._running.pop(parts.identity, None)
+                if self.live.end(parts.identity) and (before or not self.known.count(parts)):
+                    yield from self._ended(parts, line, before)
+
+    def _begun(self, parts: Parts, line: bytes) -> Iterator[Flow]:
+        """What runs for long is not told only when it ends."""
+        entry = None if parts in self.known else read(line, self._observed)
+        if entry is not None:
+            flow = self._running[parts.identity] = replace(entry.let_out(), id=next(self._ids))
+            self.known.remember(parts, flow)
+            yield flow
+
+    def _ended(self, parts: Parts, line: bytes, before: Flow | None) -> Iterator[Flow]:
+        entry = read(line, self._observed)
+        if entry is None:
+            return
+        flow = entry.seen()
+        if before:
+            more = flow.sent - before.sent, flow.received - before.received
+            yield replace(flow, id=before.id, decision=before.decision, count=0, sent=more[0], received=more[1])
+            return
+        flow = replace(flow, id=next(self._ids))
+        self.known.remember(parts, flow)
+        yield flow
+
+    def keep(self, running: Callable[[bytes], bool]) -> None:
+        """As :meth:`Live.keep`."""
+        self.live.keep(running)
+        self._running = {identity: flow for identity, flow in self._running.items() if identity in self.live}
 
     def revoked(self, line: bytes, time: str) -> Flow | None:
         """What is to be told when the connection or request of this line is cut at ``time``. None: it is not to be cut."""
@@ -62,9 +92,3 @@ class AccessLogReader:
         before = entry.still(entry.observed.former) if entry.observed.former else decided
         why = " ".join(filter(None, (decided.reason, str(decided.because or ""))))
         return entry.flow(time, Decision(Verdict.DENY, Reason.REVOKED, before.because if before.allowed else None), why)
-
-    def _told(self, flow: Flow, parts: Parts) -> Flow:
-        numbered = replace(flow, id=next(self._ids))
-        denied = not flow.decision.allowed and not flow.audit
-        self.known.remember(parts, numbered.id, by_request=denied or flow.audit, period=SECOND if denied else DAY)
-        return numbered

@@ -28,7 +28,8 @@ class Observed:
     """What is needed to read a workload's lines.
 
     Who it is, its policy and the one before, the names behind its synthetic addresses, why the proxy was refused the addresses of a name at a
-    port, and which of its processes has a socket at an ``address:port``.
+    port, and which of its processes has the connection
+    between two ``address:port``.
     """
 
     workload: str
@@ -37,7 +38,7 @@ class Observed:
     refusal: Callable[[str, int], Reason | None]
     former: Policy | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    process: Callable[[str], str] = lambda _: ""
+    process: Callable[[str, str], str] = lambda *_: ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,29 @@ class Entry:
                 return Decision(Verdict.DENY, Reason.ADDRESS, decided.because)
         return decided
 
+    def let_out(self) -> Flow:
+        """What has reached the outside, and runs."""
+        decided = self._decided()
+        if not decided.allowed and not self.observed.policy.audit:  # the policy is another one by now: it is to be cut
+            decided = Decision(Verdict.ALLOW, Reason.RULE)
+        return self.flow(self.fields["z"]["at"], decided, "")
+
     def seen(self) -> Flow:
         """What has come to its end."""
-        observed, fields = self.observed, self.fields
-        refused = observed.policy.audit or _unresolved(fields)
-        refusal = observed.refusal(self.call.name or self.asked, self.call.port) if refused else None
-        decided = decide(observed.policy, self.call)
-        decision = _audited(decided, refusal) if observed.policy.audit else _decision(fields, decided, refusal)
-        return self.flow(fields["z"]["at"], decision, _detail(fields, decision))
+        decision = self._decided()
+        if not self.observed.policy.audit:
+            decision = _decision(self.fields, decision, self._refusal() if _unresolved(self.fields) else None)
+        return self.flow(self.fields["z"]["at"], decision, _detail(self.fields, decision, self.observed.policy))
+
+    def _decided(self) -> Decision:
+        """What the policy says; under audit, what would have been done."""
+        decided = decide(self.observed.policy, self.call)
+        if self.observed.policy.audit and decided.allowed and (refusal := self._refusal()):
+            return Decision(Verdict.DENY, refusal, decided.because)
+        return decided
+
+    def _refusal(self) -> Reason | None:
+        return self.observed.refusal(self.call.name or self.asked, self.call.port)
 
     def flow(self, time: str, decision: Decision, detail: str) -> Flow:
         """The flow of this decision."""
@@ -87,6 +103,7 @@ class Entry:
             decision=decision,
             detail=detail,
             audit=self.observed.policy.audit,
+            asked=self.asked,
             method=method,
             path=path[:LONGEST_PATH],
             sni=self.fields.get("sni") or "",
@@ -95,7 +112,7 @@ class Entry:
             received=received,
             duration=duration,
             upstream=this.get("to") or "",
-            process=self.observed.process(this.get("peer") or ""),
+            process=self.observed.process(this.get("peer") or "", self.fields["destination"]),
             labels=self.observed.labels,
         )
 
@@ -148,11 +165,6 @@ def _decision(entry: Mapping[str, Any], decided: Decision, refusal: Reason | Non
     return Decision(done, Reason.RULE if done is Verdict.ALLOW else reason)
 
 
-def _audited(decided: Decision, refusal: Reason | None) -> Decision:
-    """What would have been done."""
-    return Decision(Verdict.DENY, refusal, decided.because) if decided.allowed and refusal else decided
-
-
 def _said(entry: Mapping[str, Any]) -> str:
     """What the proxy itself answered. An answer from outside has no say in it."""
     return (entry.get("details") != "via_upstream" and entry.get("decision")) or ""
@@ -176,11 +188,10 @@ def _protocol(entry: Mapping[str, Any], sort: Sort) -> str:
     return (entry.get("protocol") or "HTTP") if sort is Sort.HTTP else sort.value.upper()
 
 
-def _detail(entry: Mapping[str, Any], decision: Decision) -> str:
-    """Why an allowed call failed, or what was wrong with a request that never reached a rule."""
+def _detail(entry: Mapping[str, Any], decision: Decision, policy: Policy) -> str:
+    """Why what was let out failed, or what was wrong with a request that never reached a rule."""
     flags = entry.get("flags") or "-"
-    if flags in ("-", "NR") or (
-        not decision.allowed and decision.reason is not Reason.ADDRESS and entry.get("status") != 400
-    ):
+    let_out = decision.allowed or policy.audit or decision.reason is Reason.ADDRESS
+    if flags in ("-", "NR") or (not let_out and entry.get("status") != 400):
         return ""
     return " ".join(filter(None, (flags, entry.get("details"), entry.get("failure"))))

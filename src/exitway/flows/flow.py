@@ -12,15 +12,17 @@ from exitway.names.call import Decision
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """``time`` is RFC 3339 in UTC; ``name`` is what was asked for (empty where nothing named it), ``address`` what was dialled.
+    """``time`` is RFC 3339 in UTC; ``name`` is what was called (empty where nothing named it), ``address`` what was dialled.
+
+    ``asked``: the name behind that address, which is what the program asked for.
 
     Of a request: ``method``, ``path`` without its query, ``status``. ``sent`` and ``received``: bytes, as the workload sees it, on the wire.
     ``duration`` in milliseconds. ``upstream``: ``address:port`` outside. ``process``: ``pid/comm``. What is not known is empty or 0.
 
     ``audit``: the decision is what it would have been; it was let through.
 
-    ``count``: how often this was seen, ``last`` when it was seen the last time, if more than once; bytes are those of all. ``id``: its place in the
-    history.
+    ``count``: how often this was seen, ``last`` when it was seen the last time, if more than once; bytes are those of all. 0: this only ends the flow
+    of the same id, which was told when it began. ``id``: its place in the history.
     """
 
     time: str
@@ -32,6 +34,7 @@ class Flow:
     decision: Decision
     detail: str = ""
     audit: bool = False
+    asked: str = ""
     method: str = ""
     path: str = ""
     sni: str = ""
@@ -83,7 +86,7 @@ _AS_KNOWN = tuple(one.name for one in fields(Flow) if one.name not in _ALWAYS)
 class Repeats:
     """What is to be counted onto a flow that is told of already. ``last``: the time of the newest."""
 
-    id: int
+    flow: Flow
     count: int
     sent: int
     received: int

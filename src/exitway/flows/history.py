@@ -5,10 +5,11 @@ A flow is written once, and what repeats it is counted onto it.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,20 @@ from exitway.flows.flow import Flow, Repeats
 from exitway.flows.row import COLUMNS, flow_of, row_of, shown_key, stored_key
 from exitway.names.call import Reason, Verdict
 
-_INSERT = f"INSERT INTO flow ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
-_COUNT = """
-UPDATE flow SET count = count + ?, sent = sent + ?, received = received + ?, last = max(last, ?) WHERE id = ?
-RETURNING CASE WHEN verdict = 'allow' OR reason = 'denied-by-rule' THEN rule ELSE '' END
-"""
+_INSERT = f"""
+INSERT INTO flow ({", ".join(COLUMNS)}) VALUES ({", ".join("?" * len(COLUMNS))})
+ON CONFLICT (id) DO UPDATE SET count = count + excluded.count, sent = sent + excluded.sent, received = received + excluded.received,
+    duration = excluded.duration, status = excluded.status, detail = excluded.detail
+"""  # noqa: S608
+_COUNT = "UPDATE flow SET count = count + ?, sent = sent + ?, received = received + ?, last = max(last, ?) WHERE id = ?"
 _USED = """
 INSERT INTO rule_use VALUES (?, ?, ?)
 ON CONFLICT (rule) DO UPDATE SET last = max(last, excluded.last), count = count + excluded.count
 """
 _DESTINATIONS = """
-SELECT workload, coalesce(nullif(name, ''), address) AS destination, port, protocol, verdict, reason, rule, audit, sum(count), sum(sent),
-       sum(received), max(last)
-FROM flow WHERE last >= ? GROUP BY workload, destination, port, protocol, verdict, reason, rule, audit ORDER BY max(last) DESC
+SELECT workload, coalesce(nullif(name, ''), address) AS destination, port, protocol, verdict, reason, rule, sum(count), sum(sent), sum(received),
+       max(last)
+FROM flow WHERE last >= ? GROUP BY workload, destination, port, protocol, verdict, reason, rule ORDER BY max(last) DESC
 """
 
 
@@ -44,7 +46,6 @@ class Destination:
     verdict: Verdict
     reason: Reason
     rule: str
-    audit: bool
     count: int
     sent: int
     received: int
@@ -73,22 +74,18 @@ class History:
             self._connection = file.reading(path) if read_only else file.writing(path)
             self.mark, self.next_id = self._connection.execute("SELECT value, next FROM mark").fetchone()
 
-    def write(self, flows: Sequence[Flow], repeats: Iterable[Repeats] = (), mark: str | None = None) -> set[int]:
+    def write(self, flows: Sequence[Flow], repeats: Sequence[Repeats] = (), mark: str | None = None) -> set[int]:
         """Append flows, in the order of their ids, and count repeats: all, or none and :class:`Lost`. A flow without an id gets one.
 
         The ids of flows that were given up, so that nothing could be counted onto them.
         """
-        next_id = self.next_id
-        rows = []
-        for flow in flows:
-            rows.append(row_of(flow, flow.id or next_id))
-            next_id = max(next_id, rows[-1][0] + 1)
+        numbered = self._numbered(flows)
+        next_id = max([self.next_id, *(flow.id + 1 for flow in numbered)])
         mark = self.mark if mark is None else mark
         with lost(), self._transaction():
-            self._connection.executemany(_INSERT, rows)
-            used = _used(flows)
-            gone = self._count(repeats, used)
-            self._connection.executemany(_USED, [(rule, *use) for rule, use in used.items() if rule])
+            self._connection.executemany(_INSERT, [row_of(flow) for flow in numbered])
+            gone = {one.flow.id for one in repeats if not self._count(one)}
+            self._connection.executemany(_USED, _used(numbered, repeats))
             self._connection.execute("UPDATE mark SET value = ?, next = ?", (mark, next_id))
         self.mark, self.next_id = mark, next_id
         return gone
@@ -123,10 +120,8 @@ class History:
         with lost():
             rows = self._connection.execute(_DESTINATIONS, (since or "",)).fetchall()
         return [
-            Destination(
-                workload, name, port, protocol, Verdict(verdict), Reason(reason), shown_key(rule), bool(audit), *numbers
-            )
-            for workload, name, port, protocol, verdict, reason, rule, audit, *numbers in rows
+            Destination(workload, name, port, protocol, Verdict(verdict), Reason(reason), shown_key(rule), *numbers)
+            for workload, name, port, protocol, verdict, reason, rule, *numbers in rows
         ]
 
     def rule_use(self) -> dict[str, tuple[str, int]]:
@@ -143,15 +138,13 @@ class History:
         """Close the file."""
         self._connection.close()
 
-    def _count(self, repeats: Iterable[Repeats], used: dict[str, tuple[str, int]]) -> set[int]:
-        gone = set()
-        for one in repeats:
-            changed = self._connection.execute(_COUNT, (one.count, one.sent, one.received, one.last, one.id)).fetchall()
-            for (rule,) in changed:
-                last, count = used.get(rule, ("", 0))
-                used[rule] = max(last, one.last), count + one.count
-            gone |= set() if changed else {one.id}
-        return gone
+    def _numbered(self, flows: Sequence[Flow]) -> list[Flow]:
+        ids = itertools.count(self.next_id)
+        return [flow if flow.id else replace(flow, id=next(ids)) for flow in flows]
+
+    def _count(self, one: Repeats) -> bool:
+        values = (one.count, one.sent, one.received, one.last, one.flow.id)
+        return self._connection.execute(_COUNT, values).rowcount > 0
 
     def _flows(self, which: str, values: Sequence[str | int]) -> list[Flow]:
         with lost():
@@ -194,12 +187,12 @@ def _clauses(
     return [clause for clause, _, _ in given], [value for _, value, times in given for _ in range(times)]
 
 
-def _used(flows: Iterable[Flow]) -> dict[str, tuple[str, int]]:
-    """By the rule that decided. The nearest one of a denial did not."""
+def _used(flows: Iterable[Flow], repeats: Iterable[Repeats]) -> list[tuple[str, str, int]]:
+    """Which rule decided, when the last time, and how often."""
     used: dict[str, tuple[str, int]] = {}
-    for flow in flows:
-        decided = flow.decision.allowed or flow.decision.reason is Reason.DENIED
-        rule = stored_key(flow.decision.because) if decided else ""
-        last, count = used.get(rule, ("", 0))
-        used[rule] = max(last, flow.last or flow.time), count + flow.count
-    return used
+    seen = [(flow, flow.last or flow.time, flow.count) for flow in flows]
+    for flow, time, times in [*seen, *((one.flow, one.last, one.count) for one in repeats)]:
+        if rule := stored_key(flow.decision.because):
+            last, count = used.get(rule, ("", 0))
+            used[rule] = max(last, time), count + times
+    return [(rule, *use) for rule, use in used.items()]

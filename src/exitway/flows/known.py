@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from exitway.flows.flow import Repeats
+from collections.abc import Collection
+
+from exitway.flows.flow import Flow, Repeats
 from exitway.flows.live import Parts
 
 MOST_REMEMBERED = 20_000
-"""Beyond it, all of the workload that has the most are forgotten, and told once again. They take some 12 MB."""
+"""Beyond it, all of the workload that has the most are forgotten, and told once again. They take some 20 MB."""
 
 DAY, SECOND = len("2027-01-01"), len("2027-01-01T00:00:00")
 """Characters of a time that are equal within one."""
@@ -18,10 +20,10 @@ _WORKLOAD = b',"workload":"'
 class _Use:
     """A flow that was told of. ``period``: how the times begin that count as repeats of it."""
 
-    __slots__ = ("count", "id", "last", "period", "received", "sent")
+    __slots__ = ("count", "flow", "last", "period", "received", "sent")
 
-    def __init__(self, identity: int, period: bytes) -> None:
-        self.id, self.period = identity, period
+    def __init__(self, flow: Flow, period: bytes) -> None:
+        self.flow, self.period = flow, period
         self.count = self.sent = self.received = 0
         self.last = b""
 
@@ -34,36 +36,42 @@ class Known:
         self._remembered = 0
         self._counted: dict[int, _Use] = {}
 
-    def count(self, parts: Parts) -> bool:
-        """Count the line, if it repeats a flow that was told of in the same period; whether it does."""
+    def __contains__(self, parts: Parts) -> bool:
+        return self._find(parts) is not None
+
+    def _find(self, parts: Parts) -> _Use | None:
         beginning, _, workload = parts.beginning.rpartition(_WORKLOAD)
         uses = self._of.get(workload)
         if uses is None:
-            return False
+            return None
         use = uses.get(beginning)
-        if use is None:  # not known, or only by its method and path
-            use = uses.get(beginning + parts.request) if beginning in uses else None
-            if use is None:
-                return False
-        if not parts.identity.startswith(use.period, _AT):
+        if use is None and beginning in uses:  # known by its method and path
+            use = uses.get(beginning + parts.request)
+        return use if use is not None and parts.identity.startswith(use.period, _AT) else None
+
+    def count(self, parts: Parts) -> bool:
+        """Count the line, if it repeats a flow that was told of in the same period; whether it does."""
+        use = self._find(parts)
+        if use is None:
             return False
         _, sent, received = measured(parts)
         use.count += 1
         use.sent += sent
         use.received += received
         use.last = parts.identity[_AT : parts.identity.find(b'"', _AT)]
-        self._counted[use.id] = use
+        self._counted[use.flow.id] = use
         return True
 
-    def remember(self, parts: Parts, identity: int, *, by_request: bool, period: int) -> None:
-        """A flow with this id was told of. ``by_request``: another method or path is another one. ``period``: :data:`DAY` or :data:`SECOND`."""
+    def remember(self, parts: Parts, flow: Flow) -> None:
+        """This flow was told of."""
         if self._remembered >= MOST_REMEMBERED:
             self._remembered -= len(self._of.pop(max(self._of, key=lambda one: len(self._of[one]))))
         beginning, _, workload = parts.beginning.rpartition(_WORKLOAD)
         uses = self._of.setdefault(workload, {})
         before = len(uses)
-        use = _Use(identity, parts.identity[_AT : _AT + period])
-        if by_request:
+        denied = not flow.decision.allowed and not flow.audit
+        use = _Use(flow, parts.identity[_AT : _AT + (SECOND if denied else DAY)])
+        if denied or flow.audit:
             uses[beginning] = None
             uses[beginning + parts.request] = use
         else:
@@ -77,13 +85,13 @@ class Known:
     def repeats(self) -> list[Repeats]:
         """What was counted, and not yet told."""
         counted = self._counted.values()
-        return [Repeats(use.id, use.count, use.sent, use.received, use.last.decode()) for use in counted]
+        return [Repeats(use.flow, use.count, use.sent, use.received, use.last.decode()) for use in counted]
 
-    def told(self, gone: set[int]) -> None:
+    def told(self, gone: Collection[int] = ()) -> None:
         """The repeats were told. ``gone``: ids of flows that are no more; what is counted onto them is told anew from now on."""
         for use in self._counted.values():
             use.count = use.sent = use.received = 0
-            if use.id in gone:
+            if use.flow.id in gone:
                 use.period = b"never"
         self._counted = {}
 

@@ -21,7 +21,7 @@ class Parts(NamedTuple):
     """A line in its parts, none of them parsed. No client can shift them: in what it writes, quotes are escaped."""
 
     beginning: bytes
-    """What it has in common with others of its kind."""
+    """What it has in common with others of its kind, whether they end or not."""
     identity: bytes
     """What tells its connection or request from all others."""
     measured: bytes
@@ -35,7 +35,7 @@ def split(line: bytes) -> Parts:
     beginning, _, this = line.partition(_IDENTITY)
     identity, _, rest = this.partition(_MEASURED)
     measured, _, request = rest.partition(b'"')
-    return Parts(beginning, identity, measured, request.partition(_AFTER)[0])
+    return Parts(beginning.partition(b",")[2], identity, measured, request.partition(_AFTER)[0])
 
 
 def is_end(line: bytes) -> bool:
@@ -60,6 +60,9 @@ class Live:
 
     def __len__(self) -> int:
         return len(self._lines)
+
+    def __contains__(self, identity: bytes) -> bool:
+        return identity in self._lines
 
     def begin(self, identity: bytes, line: bytes) -> bool:
         """Something runs. False: that is known, or nothing of it has reached the outside (an empty identity is nothing at all)."""

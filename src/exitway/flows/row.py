@@ -11,16 +11,16 @@ from exitway.names.call import Decision, Reason, Verdict
 from exitway.names.key import Key
 
 COLUMNS = (
-    "id", "time", "last", "count", "workload", "name", "address", "port", "protocol", "verdict", "reason", "rule", "direct", "audit", "detail",
-    "method", "path", "sni", "status", "sent", "received", "duration", "upstream", "process", "labels",
+    "id", "time", "last", "count", "workload", "name", "asked", "address", "port", "protocol", "verdict", "reason", "rule", "direct", "audit",
+    "detail", "method", "path", "sni", "status", "sent", "received", "duration", "upstream", "process", "labels",
 )  # fmt: skip
 
 
-def row_of(flow: Flow, identity: int) -> tuple[Any, ...]:
+def row_of(flow: Flow) -> tuple[Any, ...]:
     """In the order of :data:`COLUMNS`."""
     decision = flow.decision
     return (
-        identity, flow.time, flow.last or flow.time, flow.count, flow.workload, flow.name, flow.address, flow.port, flow.protocol,
+        flow.id, flow.time, flow.last or flow.time, flow.count, flow.workload, flow.name, flow.asked, flow.address, flow.port, flow.protocol,
         decision.verdict.value, decision.reason.value, stored_key(decision.because), decision.direct, flow.audit, flow.detail, flow.method, flow.path,
         flow.sni, flow.status, flow.sent, flow.received, flow.duration, flow.upstream, flow.process,
         json.dumps(dict(flow.labels)) if flow.labels else "",

@@ -191,7 +191,7 @@ class Recorder:
     def _forget_dead(self) -> None:
         if len(self.reader.live):
             connections = sock_diag.connections()
-            self.reader.live.keep(lambda line: outside(line) in connections)
+            self.reader.keep(lambda line: outside(line) in connections)
         self._much_live = max(MUCH_LIVE, 2 * len(self.reader.live))
 
 
