@@ -130,7 +130,7 @@ def counted(*lines):
     """What is told of the lines, and how often each was seen."""
     reader = AccessLogReader(OBSERVED.get)
     flows = {flow.id: (flow.name, flow.path) for flow in reader.flows(lines)}
-    repeats = {one.flow.id: one.count for one in reader.known.repeats()}
+    repeats = {one.id: one.count for one in reader.known.repeats()}
     return [(*what, 1 + repeats.get(identity, 0)) for identity, what in flows.items()]
 
 
@@ -177,7 +177,7 @@ def test_under_audit_each_method_and_path_is_told():
 def test_repeats_are_told_with_their_bytes_and_the_time_of_the_last_one():
     reader = AccessLogReader(OBSERVED.get)
     (flow,) = reader.flows([line("01", **HTTP), line("02", **HTTP), line("03", **HTTP)])
-    assert reader.known.repeats() == [Repeats(flow, 2, 200, 400, "2027-01-01T00:00:03.000Z")]
+    assert reader.known.repeats() == [Repeats(flow.id, 2, 200, 400, "2027-01-01T00:00:03.000Z")]
     reader.known.told()
     assert reader.known.repeats() == []
 
@@ -247,7 +247,7 @@ def test_what_runs_and_repeats_another_is_counted_when_it_has_ended():
     assert len(list(reader.flows(begun))) == 1
     assert reader.known.repeats() == []
     assert [flow.count for flow in reader.flows(ended)] == [0]
-    assert [(one.flow.id, one.count) for one in reader.known.repeats()] == [(1, 1)]
+    assert [(one.id, one.count) for one in reader.known.repeats()] == [(1, 1)]
 
 
 NOW = "2027-01-01T00:00:09.000Z"

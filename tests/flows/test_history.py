@@ -101,10 +101,10 @@ def test_some_can_be_chosen(path, chosen, ids):
 def test_repeats_are_counted_onto_their_flow_and_onto_its_rule(path):
     late = "2027-01-01T00:00:09.000Z"
     with closing(written(path, replace(FLOW, sent=5, received=7))) as history:
-        assert history.write([], [Repeats(replace(FLOW, id=99), 1, 1, 1, late)]) == {99}
-        history.write([], [Repeats(FLOW, 3, 10, 20, late)])
+        assert history.write([], [Repeats(99, 1, 1, 1, late)]) == {99}
+        history.write([], [Repeats(1, 3, 10, 20, late)])
         assert history.select() == [replace(FLOW, sent=15, received=27, count=4, last=late)]
-        assert history.rule_use() == {str(RULE): (late, 5)}
+        assert history.rule_use() == {str(RULE): (late, 4)}
         (one,) = history.destinations()
         assert (one.workload, one.name, one.count, one.sent, one.received) == ("shop/w", "httpbin.org", 4, 15, 27)
         assert history.destinations(since="2027-01-01T00:00:10") == []
@@ -133,7 +133,7 @@ def test_a_writer_goes_on_where_the_last_one_has_come_to(path):
 
 def test_the_end_of_what_was_told_when_it_began_is_written_to_the_same_flow(path):
     with closing(written(path, replace(FLOW, sent=5))) as history:
-        history.write([], [Repeats(FLOW, 1, 100, 100, FLOW.time)])
+        history.write([], [Repeats(1, 1, 100, 100, FLOW.time)])
         history.write([replace(FLOW, count=0, sent=7, received=1, duration=9, status=200, detail="UC")])
         assert history.select() == [
             replace(FLOW, sent=112, received=101, duration=9, status=200, detail="UC", count=2, last=FLOW.time)
@@ -165,7 +165,7 @@ def test_no_file_is_a_problem_for_readers(path):
 
 def test_what_is_old_is_given_up(path):
     with closing(written(path, replace(FLOW, time="2026-11-01T00:00:00.000Z"), replace(FLOW, id=2))) as history:
-        history.write([], [Repeats(replace(FLOW, id=2), 1, 0, 0, "2026-12-31T00:00:00.000Z")])
+        history.write([], [Repeats(2, 1, 0, 0, "2026-12-31T00:00:00.000Z")])
         assert prune(path, NOW, days=30, megabytes=1) == 1
         assert [flow.id for flow in history.select()] == [2]
         assert history.next_id == 3

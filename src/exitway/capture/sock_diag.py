@@ -23,6 +23,8 @@ _ESTABLISHED_TO_CLOSE_WAIT = (1, 2, 3, 4, 5, 8, 9, 11)
 """``net/tcp_states.h``. TIME_WAIT and CLOSE are over; LISTEN is what an exact look-up finds where there is no connection."""
 _STATES = sum(1 << state for state in _ESTABLISHED_TO_CLOSE_WAIT)
 _RECEIVE_BYTES = 1 << 16
+_INODE = 68
+"""Where it stands in ``struct inet_diag_msg``."""
 
 Connection = tuple[str, str]
 """This end and the other, each ``address:port`` or ``[address]:port``, an IPv4 address always plain."""
@@ -40,6 +42,21 @@ def connections() -> set[Connection]:
             for message in _ask(netlink, _BY_FAMILY, _NLM_F_DUMP, _request(family, bytes(36) + bytes(12))):
                 found.add(_connection(message))
     return found
+
+
+def inode(local: str, remote: str) -> int:
+    """Of the socket at this end of a connection, as ``/proc/PID/fd`` names it. 0: there is none, or no process has it.
+
+    Raises:
+        OSError: the kernel does not say.
+    """
+    family, ends = _ends(local, remote)
+    with _open() as netlink:
+        try:
+            (found,) = _ask(netlink, _BY_FAMILY, 0, _request(family, ends + bytes(4) + _NO_COOKIE))
+        except FileNotFoundError:
+            return 0
+    return int(struct.unpack_from("I", found, _INODE)[0])
 
 
 def destroy(local: str, remote: str) -> bool:

@@ -84,9 +84,9 @@ _AS_KNOWN = tuple(one.name for one in fields(Flow) if one.name not in _ALWAYS)
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """What is to be counted onto a flow that is told of already. ``last``: the time of the newest."""
+    """What is to be counted onto the flow of this id, which is told of already. ``last``: the time of the newest."""
 
-    flow: Flow
+    id: int
     count: int
     sent: int
     received: int

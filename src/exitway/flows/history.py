@@ -23,7 +23,7 @@ INSERT INTO flow ({", ".join(COLUMNS)}) VALUES ({", ".join("?" * len(COLUMNS))})
 ON CONFLICT (id) DO UPDATE SET count = count + excluded.count, sent = sent + excluded.sent, received = received + excluded.received,
     duration = excluded.duration, status = excluded.status, detail = excluded.detail
 """  # noqa: S608
-_COUNT = "UPDATE flow SET count = count + ?, sent = sent + ?, received = received + ?, last = max(last, ?) WHERE id = ?"
+_COUNT = "UPDATE flow SET count = count + ?, sent = sent + ?, received = received + ?, last = max(last, ?) WHERE id = ? RETURNING rule"
 _USED = """
 INSERT INTO rule_use VALUES (?, ?, ?)
 ON CONFLICT (rule) DO UPDATE SET last = max(last, excluded.last), count = count + excluded.count
@@ -84,11 +84,11 @@ class History:
         mark = self.mark if mark is None else mark
         with lost(), self._transaction():
             self._connection.executemany(_INSERT, [row_of(flow) for flow in numbered])
-            gone = {one.flow.id for one in repeats if not self._count(one)}
-            self._connection.executemany(_USED, _used(numbered, repeats))
+            rules = [self._count(one) for one in repeats]
+            self._connection.executemany(_USED, _used(numbered, zip(repeats, rules, strict=True)))
             self._connection.execute("UPDATE mark SET value = ?, next = ?", (mark, next_id))
         self.mark, self.next_id = mark, next_id
-        return gone
+        return {one.id for one, rule in zip(repeats, rules, strict=True) if rule is None}
 
     def select(  # noqa: PLR0913 - each narrows it
         self,
@@ -142,9 +142,11 @@ class History:
         ids = itertools.count(self.next_id)
         return [flow if flow.id else replace(flow, id=next(ids)) for flow in flows]
 
-    def _count(self, one: Repeats) -> bool:
-        values = (one.count, one.sent, one.received, one.last, one.flow.id)
-        return self._connection.execute(_COUNT, values).rowcount > 0
+    def _count(self, one: Repeats) -> str | None:
+        """The rule of its flow, or empty. None: there is no such flow."""
+        values = (one.count, one.sent, one.received, one.last, one.id)
+        found = self._connection.execute(_COUNT, values).fetchall()
+        return str(found[0][0]) if found else None
 
     def _flows(self, which: str, values: Sequence[str | int]) -> list[Flow]:
         with lost():
@@ -187,12 +189,12 @@ def _clauses(
     return [clause for clause, _, _ in given], [value for _, value, times in given for _ in range(times)]
 
 
-def _used(flows: Iterable[Flow], repeats: Iterable[Repeats]) -> list[tuple[str, str, int]]:
+def _used(flows: Iterable[Flow], repeats: Iterable[tuple[Repeats, str | None]]) -> list[tuple[str, str, int]]:
     """Which rule decided, when the last time, and how often."""
     used: dict[str, tuple[str, int]] = {}
-    seen = [(flow, flow.last or flow.time, flow.count) for flow in flows]
-    for flow, time, times in [*seen, *((one.flow, one.last, one.count) for one in repeats)]:
-        if rule := stored_key(flow.decision.because):
+    seen = [(stored_key(flow.decision.because), flow.last or flow.time, flow.count) for flow in flows]
+    for rule, time, times in [*seen, *((rule, one.last, one.count) for one, rule in repeats)]:
+        if rule:
             last, count = used.get(rule, ("", 0))
             used[rule] = max(last, time), count + times
     return [(rule, *use) for rule, use in used.items()]

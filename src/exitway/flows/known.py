@@ -8,7 +8,7 @@ from exitway.flows.flow import Flow, Repeats
 from exitway.flows.live import Parts
 
 MOST_REMEMBERED = 20_000
-"""Beyond it, all of the workload that has the most are forgotten, and told once again. They take some 20 MB."""
+"""Beyond it, all of the workload that has the most are forgotten, and told once again. They take some 12 MB."""
 
 DAY, SECOND = len("2027-01-01"), len("2027-01-01T00:00:00")
 """Characters of a time that are equal within one."""
@@ -20,10 +20,10 @@ _WORKLOAD = b',"workload":"'
 class _Use:
     """A flow that was told of. ``period``: how the times begin that count as repeats of it."""
 
-    __slots__ = ("count", "flow", "last", "period", "received", "sent")
+    __slots__ = ("count", "id", "last", "period", "received", "sent")
 
-    def __init__(self, flow: Flow, period: bytes) -> None:
-        self.flow, self.period = flow, period
+    def __init__(self, identity: int, period: bytes) -> None:
+        self.id, self.period = identity, period
         self.count = self.sent = self.received = 0
         self.last = b""
 
@@ -59,7 +59,7 @@ class Known:
         use.sent += sent
         use.received += received
         use.last = parts.identity[_AT : parts.identity.find(b'"', _AT)]
-        self._counted[use.flow.id] = use
+        self._counted[use.id] = use
         return True
 
     def remember(self, parts: Parts, flow: Flow) -> None:
@@ -70,7 +70,7 @@ class Known:
         uses = self._of.setdefault(workload, {})
         before = len(uses)
         denied = not flow.decision.allowed and not flow.audit
-        use = _Use(flow, parts.identity[_AT : _AT + (SECOND if denied else DAY)])
+        use = _Use(flow.id, parts.identity[_AT : _AT + (SECOND if denied else DAY)])
         if denied or flow.audit:
             uses[beginning] = None
             uses[beginning + parts.request] = use
@@ -85,13 +85,13 @@ class Known:
     def repeats(self) -> list[Repeats]:
         """What was counted, and not yet told."""
         counted = self._counted.values()
-        return [Repeats(use.flow, use.count, use.sent, use.received, use.last.decode()) for use in counted]
+        return [Repeats(use.id, use.count, use.sent, use.received, use.last.decode()) for use in counted]
 
     def told(self, gone: Collection[int] = ()) -> None:
         """The repeats were told. ``gone``: ids of flows that are no more; what is counted onto them is told anew from now on."""
         for use in self._counted.values():
             use.count = use.sent = use.received = 0
-            if use.flow.id in gone:
+            if use.id in gone:
                 use.period = b"never"
         self._counted = {}
 

@@ -34,6 +34,7 @@ from exitway.server.guard import Guard
 from exitway.server.links import Links
 from exitway.server.metrics import EngineMetrics
 from exitway.server.names import Names
+from exitway.server.owners import Owners
 from exitway.server.program import Member, Program
 from exitway.server.record import Recorder
 from exitway.server.revoke import Revoker
@@ -97,6 +98,7 @@ class Engine(ABC):
         ipv6 = socket.has_dualstack_ipv6()
         proxy = Proxy(resolver, wall.mark, str(access_log), settings.denied_status, ipv6=ipv6)
         self._program = Program(proxy, direct=alone, authorities="" if alone else AUTHORITIES)
+        self._owners = Owners()
         self._recorder = Recorder(access_log, settings.flow_db)
         self.revoker = Revoker(
             self._recorder.reader, lambda: self.discovery.settled(1, REVOKED_SECONDS), self._recorder.tell
@@ -124,7 +126,7 @@ class Engine(ABC):
     @property
     def problems(self) -> list[str]:
         """What does not work as it should: a sentence for each."""
-        return [problem for problem in (self.revoker.problem, self.guard.problem) if problem]
+        return [problem for problem in (self.revoker.problem, self.guard.problem, self._recorder.problem) if problem]
 
     async def proxy_starts(self) -> None:  # noqa: B027 - most have nothing to add
         """There is no proxy, and one is started next."""
@@ -165,6 +167,7 @@ class Engine(ABC):
                     self._program.policies[member.id],
                     functools.partial(self.names.name_of, member.id),
                     functools.partial(self.names.refusal, member.id),
+                    functools.partial(self._owners.of, self.workloads.running, member.id),
                 ):
                     self.revoker.policy_changed(member.id)
         self.discovery.revision = compiled[0].revision

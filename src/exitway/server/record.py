@@ -18,7 +18,7 @@ from exitway.capture.nflog import Opened, Refused
 from exitway.flows.access_log import AccessLogReader
 from exitway.flows.entry import Observed
 from exitway.flows.flow import Flow, Repeats
-from exitway.flows.history import History
+from exitway.flows.history import History, Lost
 from exitway.flows.live import outside
 from exitway.flows.log import Tail, now
 from exitway.names.call import Call, Decision, Reason, Sort, Verdict
@@ -41,6 +41,9 @@ REPEATS_SECONDS = 0.5
 MUCH_PENDING = 2_000
 """Flows that are written at once, rather than with the next ones."""
 
+MOST_PENDING = 20_000
+"""Flows that wait for a history that cannot be written."""
+
 MUCH_LIVE = 50_000
 """Entries from which on it is worth asking whether all of them are there."""
 
@@ -60,6 +63,11 @@ class Recorder:
         self.reader = AccessLogReader(self._observed.get, self._ids)
         self._much_live = MUCH_LIVE
         self.wrote: Callable[[Sequence[Flow], Sequence[Repeats]], None] = lambda *_: None
+        """Hears of flows that were written, and of repeats that were counted onto some."""
+        self.lost = 0
+        """Flows that could not be written, since we began."""
+        self.problem = ""
+        """Why flows cannot be written; empty: they can."""
         self._recall()
 
     def observe(
@@ -68,13 +76,14 @@ class Recorder:
         policy: Policy,
         name_of: Callable[[str], str | None],
         refusal: Callable[[str, int], Reason | None],
+        process: Callable[[str, str], str],
     ) -> bool:
         """From now on, lines of this workload are read with this policy. True: it is another one than before."""
         before = self._observed.pop(member.id, None)
         changed = before is None or before.policy is not policy
         former = (before.policy if changed else before.former) if before else None
         workload = member.workload
-        self._observed[member.id] = Observed(str(workload), policy, name_of, refusal, former, workload.labels)
+        self._observed[member.id] = Observed(str(workload), policy, name_of, refusal, former, workload.labels, process)
         if changed:
             self.reader.known.forget(member.id)
         if len(self._observed) > MOST_OBSERVED:
@@ -121,21 +130,24 @@ class Recorder:
     async def follow(self, admin_socket: Path, begun: Callable[[bytes], None]) -> None:
         """Write flows as they come, until cancelled; ``begun`` gets the line of all that runs, when it is first told of."""
         while True:
+            await self._read(begun)
+            self._commit()
             try:
-                await self._read(begun)
-                self._commit()
                 if rotate(self._access_log, admin_socket):
-                    await asyncio.sleep(INTERVAL_SECONDS)  # Envoy may still have been writing
-                    self._unread.rotated()
-                    await self._read(begun)
-                    self._commit(at_once=True)
-                    self._carry_over()
+                    await self._rotated(begun)
                 if len(self.reader.live) > self._much_live:
                     self._forget_dead()
             except OSError as error:
-                _log.warning("flows are lost: %s", error)
+                _log.warning("the access log cannot be kept small: %s", error)
                 await asyncio.sleep(PAUSE_SECONDS)
             await asyncio.sleep(INTERVAL_SECONDS)
+
+    async def _rotated(self, begun: Callable[[bytes], None]) -> None:
+        await asyncio.sleep(INTERVAL_SECONDS)  # Envoy may still have been writing
+        self._unread.rotated()
+        await self._read(begun)
+        self._commit(at_once=True)
+        self._carry_over()
 
     async def _read(self, begun: Callable[[bytes], None]) -> None:
         """All that is there. It takes half of a processor at most, so that others are served while there is much."""
@@ -156,19 +168,41 @@ class Recorder:
         self._commit(at_once=True)
 
     def _commit(self, *, at_once: bool = False) -> None:
-        mark = self._unread.mark
-        due = time.monotonic() - self._committed > REPEATS_SECONDS and mark != self._history.mark
-        if self._pending or due or at_once:
-            self._committed = time.monotonic()
-            repeats = self.reader.known.repeats()
+        """Write what there is. A disk that is full costs records, never service."""
+        now, mark = time.monotonic(), self._unread.mark
+        due = now - self._committed > REPEATS_SECONDS and mark != self._history.mark
+        waits = self.problem and now - self._committed < PAUSE_SECONDS
+        if not at_once and (waits or not (self._pending or due)):
+            return
+        self._committed = now
+        repeats = self.reader.known.repeats()
+        try:
             self.reader.known.told(self._history.write(self._pending, repeats, mark))
-            self.wrote(self._pending, repeats)
-            self._pending = []
+        except Lost as error:
+            self._failed(error)
+            return
+        self.wrote(self._pending, repeats)
+        self._pending, self.problem = [], ""
+
+    def _failed(self, error: Lost) -> None:
+        """What cannot be written now waits, but not without bound; of what has to be given up, uses go before denials."""
+        self.problem = f"flows cannot be written: {error}"
+        _log.warning("%s", self.problem)
+        if len(self.reader.known.repeats()) > MOST_PENDING:
+            self.reader.known.told()
+        if (surplus := len(self._pending) - MOST_PENDING) > 0:
+            self._pending.sort(key=lambda flow: (flow.decision.allowed, flow.id))
+            del self._pending[MOST_PENDING:]
+            self._pending.sort(key=lambda flow: flow.id)
+            self.lost += surplus
+            self.problem += f"; {self.lost} are lost"
 
     def close(self) -> None:
         """Write what is left to write. Envoy has ended, so its log is of no more use."""
         self.catch_up()
         self._history.close()
+        if self.problem:
+            _log.error("%s", self.problem)
         for path in (self._access_log, self._carried):
             path.unlink(missing_ok=True)
 

@@ -26,6 +26,11 @@ class Running:
     refusals: RefusalLog | None = None
     watch: asyncio.Task[None] | None = None
 
+    @property
+    def netns(self) -> Path:
+        """Its network namespace."""
+        return Path(self.member.netns)
+
     def close(self) -> None:
         """Serve it no more; may be called by its own watch."""
         if self.refusals is not None:
