@@ -14,13 +14,15 @@ def test_each_field_is_a_variable():
         "EXITWAY_CONCURRENCY": "2",
         "EXITWAY_DENIED_STATUS": "403",
         "EXITWAY_AUDIT_NAMESPACES": "dev, try",
+        "EXITWAY_FLOWS_DAYS": "7",
+        "EXITWAY_FLOWS_MEGABYTES": "4",
         "EXITWAY_KUBECONFIG": "/d",
         "EXITWAY_CONTEXT": "kind",
         "EXITWAY_RESOLVERS": "198.18.0.53, 198.18.0.54:5353",
     }
     assert set(environment) == {f"EXITWAY_{field.upper()}" for field in Settings.__slots__}
     resolvers = ("198.18.0.53", "198.18.0.54:5353")
-    expected = Settings(Path("/a"), Path("/b"), "/c", 2, 403, ("dev", "try"), resolvers, Path("/d"), "kind")
+    expected = Settings(Path("/a"), Path("/b"), "/c", 2, 403, ("dev", "try"), resolvers, 7, 4, Path("/d"), "kind")
     assert Settings.from_environment(environment) == expected
 
 

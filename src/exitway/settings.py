@@ -29,6 +29,11 @@ class Settings:
     resolvers: tuple[str, ...] = ()
     """DNS servers the proxy asks, ``address`` or ``address:port``, by commas; empty: those of /etc/resolv.conf when the server starts."""
 
+    flows_days: int = 30
+    """Days for which flows are kept after their last use; by default 30."""
+    flows_megabytes: int = 256
+    """Megabytes of flows that are kept, 4 to 1048576; by default 256. Of more the oldest go, first those of the workload that has the most."""
+
     kubeconfig: Path | None = None
     """A kubeconfig: the commands for rules then speak to its cluster, as with ``--kubeconfig``. By default none."""
     context: str = ""
@@ -98,6 +103,8 @@ class Settings:
             envoy=environment.get("EXITWAY_ENVOY", ""),
             concurrency=_number(environment, "EXITWAY_CONCURRENCY", 0, range(1025)),
             denied_status=_number(environment, "EXITWAY_DENIED_STATUS", 404, range(400, 600)),
+            flows_days=_number(environment, "EXITWAY_FLOWS_DAYS", 30, range(1, 36501)),
+            flows_megabytes=_number(environment, "EXITWAY_FLOWS_MEGABYTES", 256, range(4, 2**20 + 1)),
             audit_namespaces=tuple(environment.get("EXITWAY_AUDIT_NAMESPACES", "").replace(",", " ").split()),
             kubeconfig=Path(environment["EXITWAY_KUBECONFIG"]) if environment.get("EXITWAY_KUBECONFIG") else None,
             context=environment.get("EXITWAY_CONTEXT", ""),

@@ -10,6 +10,7 @@ from exitway.flows import known
 from exitway.flows.access_log import AccessLogReader
 from exitway.flows.entry import Observed
 from exitway.flows.flow import Repeats
+from exitway.flows.history import History
 from exitway.flows.live import split
 from exitway.flows.log import Tail
 from exitway.names.workload import Workload
@@ -317,6 +318,16 @@ def test_a_client_cannot_forge_lines_or_colours():
     )
     assert flow.line().isascii()
     assert flow.line().isprintable()
+
+
+@pytest.mark.parametrize("said", [b"\xff\xfe", b"\\ud800", b"\\udfff\\ud800", b"\\ud83d\\ude00"])
+def test_what_is_no_text_is_told_and_written_all_the_same(tmp_path, said):
+    (flow,) = told(line(path="/said", **DENIED).replace(b"/said", b"/" + said))
+    history = History(tmp_path / "flows.db")
+    history.write([flow])
+    assert history.select() == [flow]
+    assert flow.path.startswith("/")
+    history.close()
 
 
 def test_a_tail_gives_whole_lines_once_and_goes_on_where_another_stopped(tmp_path):

@@ -120,7 +120,7 @@ class Entry:
 def read(line: bytes, observed: Callable[[str], Observed | None]) -> Entry | None:
     """A line. None: it is not ours, or of a workload that is not known any more."""
     try:
-        fields = json.loads(line)
+        fields = _fields(line)
         found = observed(fields["workload"])
     except (ValueError, KeyError, TypeError):
         return None
@@ -129,6 +129,14 @@ def read(line: bytes, observed: Callable[[str], Observed | None]) -> Entry | Non
     address, port = endpoint(fields["destination"])
     asked = found.name_of(address) or ""
     return Entry(fields, split(line), found, _call(fields, address, port, asked), asked)
+
+
+def _fields(line: bytes) -> Any:
+    """Whatever bytes somebody has said to the proxy: what is no text becomes ``?``, and no line is lost for it."""
+    fields = json.loads(line.decode(errors="replace"))
+    if b"\\ud" not in line.lower():
+        return fields
+    return json.loads(json.dumps(fields, ensure_ascii=False).encode(errors="replace"))
 
 
 def _call(entry: Mapping[str, Any], address: str, port: int, asked: str) -> Call:

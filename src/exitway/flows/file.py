@@ -41,7 +41,7 @@ def writing(path: Path) -> sqlite3.Connection:
     """
     try:
         return _opened(path)
-    except (sqlite3.DatabaseError, ValueError) as error:
+    except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
         for part in ("", "-wal", "-shm"):
@@ -49,6 +49,15 @@ def writing(path: Path) -> sqlite3.Connection:
             if one.exists():
                 one.replace(f"{path}.damaged{part}")
         return _opened(path)
+
+
+def beside(path: Path) -> sqlite3.Connection:
+    """A second connection of the writer.
+
+    Raises:
+        sqlite3.Error: it cannot be used.
+    """
+    return _checked(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", _BUSY_SECONDS, uri=True))
 
 
 def reading(path: Path) -> sqlite3.Connection:
@@ -62,7 +71,7 @@ def reading(path: Path) -> sqlite3.Connection:
         raise Problems([Problem("EXW1601", f"there are no flows: {path} does not exist", hint)])
     try:
         return _checked(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", _BUSY_SECONDS, uri=True))
-    except (sqlite3.Error, ValueError) as error:
+    except sqlite3.Error as error:
         hint = "check the file's owner and mode; one that is damaged is put aside by the next server"
         raise Problems([Problem("EXW1602", f"the flows in {path} cannot be read: {error}", hint)]) from error
 
@@ -96,4 +105,6 @@ def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:
 def _check(connection: sqlite3.Connection) -> None:
     found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
     if found != [APPLICATION_ID, SCHEMA_VERSION]:
-        raise ValueError(f"it is of application {found[0]:#x} and version {found[1]}, not {SCHEMA_VERSION} of ours")
+        raise sqlite3.DatabaseError(
+            f"it is of application {found[0]:#x} and version {found[1]}, not {SCHEMA_VERSION} of ours"
+        )

@@ -70,6 +70,7 @@ class History:
             Problems: there is nothing to read.
             Lost: there can be nothing written.
         """
+        self.path = path
         with lost():
             self._connection = file.reading(path) if read_only else file.writing(path)
             self.mark, self.next_id = self._connection.execute("SELECT value, next FROM mark").fetchone()

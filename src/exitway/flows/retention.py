@@ -15,6 +15,12 @@ from pathlib import Path
 from exitway.flows import file
 from exitway.flows.history import lost
 
+_FIRST_YOUNG = "SELECT coalesce(min(id), (SELECT max(id) + 1 FROM flow)) FROM (SELECT id FROM flow WHERE time >= ? ORDER BY id LIMIT 1)"
+"""What is in front of it is old, or has been going on for long: so no look goes through all."""
+
+_RULES_DAYS = 365
+"""How much longer the last use of a rule is remembered: it is one line for each."""
+
 _BATCH = 2000
 _PAUSE_SECONDS = 0.05
 """The writer waits for one batch at most, and gets its turn in between."""
@@ -28,16 +34,19 @@ def prune(path: Path, now: datetime, days: int, megabytes: int) -> int:
     Raises:
         Lost: the history cannot be written now.
     """
-    oldest = (now.astimezone(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S")
-    given_up = 0
-    with lost(), closing(file.writing(path)) as connection:
-        for batch in _delete(connection, "last < ?", oldest):
-            given_up += batch
+    oldest = _days_before(now, days)
+    with lost(), closing(file.beside(path)) as connection:
+        (young,) = connection.execute(_FIRST_YOUNG, (oldest,)).fetchone()
+        given_up = sum(_delete(connection, "id < ? AND last < ?", young, oldest))
+        connection.execute("DELETE FROM rule_use WHERE last < ?", (_days_before(now, days + _RULES_DAYS),))
         while size(connection) > megabytes * 2**20 and (most := _most(connection)):
             workload, count = most
-            for batch in _delete(connection, "workload = ?", workload, limit=max(1, int(count * _CLEARED))):
-                given_up += batch
+            given_up += sum(_delete(connection, "workload = ?", workload, limit=max(1, int(count * _CLEARED))))
     return given_up
+
+
+def _days_before(now: datetime, days: int) -> str:
+    return (now.astimezone(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def size(connection: sqlite3.Connection) -> int:
@@ -54,13 +63,13 @@ def _most(connection: sqlite3.Connection) -> tuple[str, int] | None:
     return most
 
 
-def _delete(connection: sqlite3.Connection, clause: str, value: str, limit: int | None = None) -> Iterator[int]:
+def _delete(connection: sqlite3.Connection, clause: str, *values: object, limit: int | None = None) -> Iterator[int]:
     """The oldest first, batch by batch: how many in each."""
     left = limit
     while left is None or left > 0:
         batch = _BATCH if left is None else min(_BATCH, left)
         query = f"DELETE FROM flow WHERE id IN (SELECT id FROM flow WHERE {clause} ORDER BY id LIMIT ?)"  # noqa: S608
-        deleted = connection.execute(query, (value, batch)).rowcount
+        deleted = connection.execute(query, (*values, batch)).rowcount
         yield deleted
         if deleted < batch:
             return

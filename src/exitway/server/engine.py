@@ -255,6 +255,7 @@ class Engine(ABC):
         yield self.supervisor.run()
         yield self.steerer.follow_names()
         yield self._recorder.follow(self.settings.admin_socket, self.revoker.begun)
+        yield self._recorder.retain(self.settings.flows_days, self.settings.flows_megabytes)
         yield self.revoker.run()
         yield self._follow_rules()
         yield self._follow_names()

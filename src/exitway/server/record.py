@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from exitway.capture import sock_diag
@@ -21,6 +22,7 @@ from exitway.flows.flow import Flow, Repeats
 from exitway.flows.history import History, Lost
 from exitway.flows.live import outside
 from exitway.flows.log import Tail, now
+from exitway.flows.retention import prune
 from exitway.names.call import Call, Decision, Reason, Sort, Verdict
 from exitway.policy.decide import decide
 from exitway.policy.policy import Policy
@@ -32,6 +34,8 @@ _log = logging.getLogger("exitway")
 
 INTERVAL_SECONDS = 0.1
 PAUSE_SECONDS = 5.0
+RETAIN_SECONDS = 10.0
+"""Between two looks at how much there is: a flood writes some megabytes a second."""
 MOST_OBSERVED = 10_000
 """Workloads, ended ones included, whose lines can still be read: Envoy writes its log a moment after the fact."""
 
@@ -141,6 +145,15 @@ class Recorder:
                 _log.warning("the access log cannot be kept small: %s", error)
                 await asyncio.sleep(PAUSE_SECONDS)
             await asyncio.sleep(INTERVAL_SECONDS)
+
+    async def retain(self, days: int, megabytes: int) -> None:
+        """Give up what is too old or too much, until cancelled."""
+        while True:
+            try:
+                await asyncio.to_thread(prune, self._history.path, datetime.now(UTC), days, megabytes)
+            except OSError as error:
+                _log.warning("flows are not given up: %s", error)
+            await asyncio.sleep(RETAIN_SECONDS)
 
     async def _rotated(self, begun: Callable[[bytes], None]) -> None:
         await asyncio.sleep(INTERVAL_SECONDS)  # Envoy may still have been writing
