@@ -27,6 +27,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "delete": ("exitway.cli.delete:delete", "Delete rules; what they let out is denied at once."),
     },
     "Questions": {
+        "flows": ("exitway.cli.flows:flows", "Show what programs have called, and what became of it."),
+        "top": ("exitway.cli.top:top", "Show where programs go now, and how much, live."),
         "explain": ("exitway.cli.explain:explain", "Say whether a call may leave, why, and what would let it out."),
         "test": (
             "exitway.cli.test:test",

@@ -27,8 +27,8 @@ class Table:
 
     def line(self, row: Sequence[str]) -> str:
         """One row."""
-        cells = (printable(cell).ljust(width + _GAP) for cell, width in zip(row, self.widths, strict=True))
-        return "".join(cells).rstrip()
+        cells = (printable(cell).ljust(width) for cell, width in zip(row, self.widths, strict=True))
+        return (" " * _GAP).join(cells).rstrip()
 
     def __str__(self) -> str:
         return "\n".join(map(self.line, self.lines))

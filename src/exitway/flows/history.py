@@ -23,15 +23,18 @@ INSERT INTO flow ({", ".join(COLUMNS)}) VALUES ({", ".join("?" * len(COLUMNS))})
 ON CONFLICT (id) DO UPDATE SET count = count + excluded.count, sent = sent + excluded.sent, received = received + excluded.received,
     duration = excluded.duration, status = excluded.status, detail = excluded.detail
 """  # noqa: S608
-_COUNT = "UPDATE flow SET count = count + ?, sent = sent + ?, received = received + ?, last = max(last, ?) WHERE id = ? RETURNING rule"
+_COUNT = """
+UPDATE flow SET count = count + ?, sent = sent + ?, received = received + ?, last = max(last, ?) WHERE id = ?
+RETURNING CASE WHEN verdict = 'allow' OR reason = 'denied-by-rule' THEN rule ELSE '' END
+"""
 _USED = """
 INSERT INTO rule_use VALUES (?, ?, ?)
 ON CONFLICT (rule) DO UPDATE SET last = max(last, excluded.last), count = count + excluded.count
 """
 _DESTINATIONS = """
-SELECT workload, coalesce(nullif(name, ''), address) AS destination, port, protocol, verdict, reason, rule, sum(count), sum(sent), sum(received),
-       max(last)
-FROM flow WHERE last >= ? GROUP BY workload, destination, port, protocol, verdict, reason, rule ORDER BY max(last) DESC
+SELECT workload, coalesce(nullif(name, ''), address) AS destination, port, protocol, verdict, reason, rule, audit, sum(count), sum(sent),
+       sum(received), max(last)
+FROM flow WHERE last >= ? GROUP BY workload, destination, port, protocol, verdict, reason, rule, audit ORDER BY max(last) DESC
 """
 
 
@@ -46,6 +49,7 @@ class Destination:
     verdict: Verdict
     reason: Reason
     rule: str
+    audit: bool
     count: int
     sent: int
     received: int
@@ -121,8 +125,10 @@ class History:
         with lost():
             rows = self._connection.execute(_DESTINATIONS, (since or "",)).fetchall()
         return [
-            Destination(workload, name, port, protocol, Verdict(verdict), Reason(reason), shown_key(rule), *numbers)
-            for workload, name, port, protocol, verdict, reason, rule, *numbers in rows
+            Destination(
+                workload, name, port, protocol, Verdict(verdict), Reason(reason), shown_key(rule), bool(audit), *numbers
+            )
+            for workload, name, port, protocol, verdict, reason, rule, audit, *numbers in rows
         ]
 
     def rule_use(self) -> dict[str, tuple[str, int]]:
@@ -191,9 +197,10 @@ def _clauses(
 
 
 def _used(flows: Iterable[Flow], repeats: Iterable[tuple[Repeats, str | None]]) -> list[tuple[str, str, int]]:
-    """Which rule decided, when the last time, and how often."""
+    """Which rule decided, when the last time, and how often. The nearest one of a denial did not."""
     used: dict[str, tuple[str, int]] = {}
-    seen = [(stored_key(flow.decision.because), flow.last or flow.time, flow.count) for flow in flows]
+    deciding = [flow for flow in flows if flow.decision.allowed or flow.decision.reason is Reason.DENIED]
+    seen = [(stored_key(flow.decision.because), flow.last or flow.time, flow.count) for flow in deciding]
     for rule, time, times in [*seen, *((rule, one.last, one.count) for one, rule in repeats)]:
         if rule:
             last, count = used.get(rule, ("", 0))

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from exitway.capture.owner import owner
 from exitway.server.running import Running
 
-SHARE = 0.05
-"""Of the time that we look for processes; what comes in between is not known. A flood of connections must not keep us."""
+SHARE, MOST_SECONDS = 0.05, 0.25
+"""Of the time that we look for processes, and how much of it is saved up. A flood of connections must not keep us: of some it is not known."""
 _KEPT_SECONDS = 5.0
 _MOST_KEPT = 1000
 
@@ -19,7 +19,7 @@ class Owners:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, str], tuple[float, str]] = {}
-        self._next = 0.0
+        self._saved, self._at = MOST_SECONDS, time.monotonic()
 
     def of(self, running: Mapping[str, Running], identity: str, local: str, remote: str) -> str:
         """``pid/comm`` of the process of this workload (by its id) that has the connection; empty: it is not known."""
@@ -28,10 +28,11 @@ class Owners:
         until, found = self._found.get(connection, (0.0, ""))
         if until < now:
             one = running.get(identity)
-            if one is None or not local or now < self._next:
+            self._saved, self._at = min(MOST_SECONDS, self._saved + (now - self._at) * SHARE), now
+            if one is None or not local or self._saved <= 0:
                 return ""
             found = owner(one.netns, one.process.pid, local, remote)
-            self._next = time.monotonic() + (time.monotonic() - now) / SHARE
+            self._saved -= time.monotonic() - now
             if len(self._found) >= _MOST_KEPT:
                 self._found.clear()
             self._found[connection] = time.monotonic() + _KEPT_SECONDS, found

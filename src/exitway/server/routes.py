@@ -20,6 +20,7 @@ from exitway.api.body import read_object
 from exitway.api.guard import Local
 from exitway.api.listen import serve_openly
 from exitway.api.status import Refusal
+from exitway.server.flow_routes import flow_routes
 from exitway.server.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def reading_routes(engine: Engine) -> list[Route]:
     async def status(_: Request) -> Response:
         return JSONResponse(status_of(engine))
 
-    return [Route("/exitway/v1/status", status), metrics_route(engine.metrics)]
+    return [Route("/exitway/v1/status", status), metrics_route(engine.metrics), *flow_routes(engine.settings)]
 
 
 def metrics_route(metrics: Metrics) -> Route:

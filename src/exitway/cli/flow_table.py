@@ -1,0 +1,98 @@
+"""Flows as lines of a table. What a program has written stands in them with everything invisible escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import click
+
+from exitway.cli.amount import duration, size
+from exitway.cli.render import Table
+from exitway.flows.flow import Flow
+
+SHORT = ("ID", "TIME", "WORKLOAD", "VERDICT", "DESTINATION", "REQUEST", "WHY", "COUNT", "SENT", "RECEIVED")
+WIDE = (*SHORT, "PROTOCOL", "ADDRESS", "UPSTREAM", "PROCESS", "TOOK", "LAST", "DETAIL")
+_FLOORS = {"ID": 3, "TIME": 19, "WORKLOAD": 12, "DESTINATION": 20, "REQUEST": 12, "WHY": 12, "COUNT": 5, "SENT": 7}
+_LONGEST = 60
+AUDIT = "audit"
+"""In the place of a verdict: it would have been denied."""
+COLOURS = {"deny": "red", AUDIT: "yellow"}
+
+
+class FlowTable:
+    """Columns as wide as the first flows need; later ones mostly fit."""
+
+    def __init__(self, columns: Sequence[str], flows: Sequence[Flow]) -> None:
+        self._columns = columns
+        floors = [_FLOORS.get(column, len(column)) for column in columns]
+        self._table = Table(columns, [_cells(flow, columns) for flow in flows], floors)
+
+    @property
+    def header(self) -> str:
+        """The first line."""
+        return self._table.line(self._columns)
+
+    def line(self, flow: Flow) -> str:
+        """One flow; what is denied is red on a terminal."""
+        line = self._table.line(_cells(flow, self._columns))
+        colour = COLOURS.get(verdict(flow))
+        return click.style(line, fg=colour) if colour else line
+
+
+def verdict(flow: Flow) -> str:
+    """As people see it."""
+    return AUDIT if flow.audit and not flow.decision.allowed else flow.decision.verdict.value
+
+
+def destination(name: str, port: int) -> str:
+    """``name:port``, ``[address]:port``, or what has no port."""
+    shown = f"[{name}]" if ":" in name else name
+    return f"{shown}:{port}" if port else shown
+
+
+def _cells(flow: Flow, columns: Sequence[str]) -> list[str]:
+    cells = {
+        "ID": str(flow.id),
+        "TIME": _local(flow.time),
+        "WORKLOAD": flow.workload,
+        "VERDICT": verdict(flow),
+        "DESTINATION": destination(flow.name or flow.address, flow.port),
+        "REQUEST": _request(flow),
+        "WHY": _why(flow),
+        "COUNT": str(flow.count),
+        "SENT": size(flow.sent),
+        "RECEIVED": size(flow.received),
+    }
+    if columns == WIDE:
+        cells |= {
+            "PROTOCOL": flow.protocol,
+            "ADDRESS": flow.address,
+            "UPSTREAM": flow.upstream or "-",
+            "PROCESS": flow.process or "-",
+            "TOOK": duration(flow.duration),
+            "LAST": _local(flow.last or flow.time),
+            "DETAIL": flow.detail or "-",
+        }
+    return [cells[column] for column in columns]
+
+
+def _local(time: str) -> str:
+    """In the time zone of whoever looks."""
+    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _request(flow: Flow) -> str:
+    """``GET /path 200``, or the protocol of what is no request."""
+    if not flow.method:
+        return flow.protocol
+    path = flow.path if len(flow.path) <= _LONGEST else f"{flow.path[: _LONGEST - 3]}..."
+    return " ".join(filter(None, (flow.method, path, str(flow.status or ""))))
+
+
+def _why(flow: Flow) -> str:
+    """The rule, or the reason; of a denial both, since the rule is only the nearest one."""
+    rule = str(flow.decision.because or "")
+    if flow.decision.allowed:
+        return (rule or flow.decision.reason.value) + (" (direct)" if flow.decision.direct else "")
+    return f"{flow.decision.reason.value} ({rule})" if rule else flow.decision.reason.value
