@@ -1,6 +1,5 @@
 """decide = simulate = the running Envoy, on generated rules and calls."""
 
-import itertools
 import json
 import sys
 from datetime import UTC, datetime
@@ -9,43 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exitway.flows.live import is_end
 from exitway.names.call import Call, Sort
-from exitway.names.host import authority_name
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
 from exitway.policy.decide import decide
 from exitway.resources import kinds
+from tests.features.agreement import CALLER, EVERY_NAME, done, entries, replace_all, wire
 from tests.features.conftest import eventually
-from tests.intents import ADDRESSES, DOTTED, LABELS, METHODS, NAMES, NETWORKS, NUMBERS, SOME_REQUESTS, TARGETS
+from tests.intents import ADDRESSES, DOTTED, METHODS, NAMES, NETWORKS, NUMBERS, SOME_REQUESTS, TARGETS
 
 pytestmark = pytest.mark.lab
-
-CALLER = """
-import json, socket, ssl, sys
-for line in sys.stdin:
-    dialled = []
-    for sort, name, address, port, method, path, headers in json.loads(line):
-        address = address or socket.getaddrinfo(name, port)[0][4][0]
-        dialled.append(address)
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        with socket.socket(family) as connection:
-            connection.settimeout(0.3)
-            connection.connect((address, port))
-            try:
-                if sort == "tls":
-                    context = ssl._create_unverified_context()
-                    context.wrap_socket(connection, server_hostname=name)
-                elif sort == "http":
-                    connection.sendall(f"{method} {path} HTTP/1.1\\r\\nHost: {name}\\r\\nConnection: close\\r\\n{headers}\\r\\n".encode())
-                else:
-                    connection.sendall(b"\\x00\\x01\\x02 neither TLS nor HTTP")
-                while connection.recv(4096):
-                    pass
-            except OSError:
-                pass
-    print(json.dumps(dialled), flush=True)
-"""
 
 RULE = st.builds(
     lambda to, action: {"action": action, "to": [to]},
@@ -84,7 +56,6 @@ CALLS = st.lists(
     max_size=10,
     unique_by=lambda call: (call[2] or call[1], call[3]),  # what is dialled: a line of the log is of one call
 )
-EVERY_NAME = [".".join(labels) for count in (1, 2, 3) for labels in itertools.product(LABELS, repeat=count)]
 
 
 def test_policy_and_running_proxy_decide_alike(server, lab):
@@ -118,54 +89,3 @@ def hold_equal(server, caller):
             assert done(entry) == expected.allowed, (expected, entry)
 
     agree()
-
-
-def wire(name, spec):
-    return {
-        "apiVersion": "exitway.dev/v1",
-        "kind": "EgressRule",
-        "metadata": {"name": name, "namespace": "shop"},
-        "spec": spec,
-    }
-
-
-def replace_all(server, rules):
-    path = "/apis/exitway.dev/v1/namespaces/shop/egressrules"
-    names = {rule["metadata"]["name"] for rule in rules}
-    gone = [item for item in server.request("GET", path)["items"] if item["metadata"]["name"] not in names]
-    for verb, objects in (("delete", gone), ("apply", rules)):
-        if objects:
-            answer = server.request("POST", "/exitway/v1/changes", {"verb": verb, "objects": objects, "wait": True})
-            assert not answer["unacknowledged"]
-
-
-def entries(log, start, calls, addresses):
-    """What was logged at the end of each call; nothing, as long as one is missing."""
-    with log.open("rb") as file:
-        file.seek(start)
-        lines = [json.loads(line) for line in file if line.endswith(b"\n") and is_end(line)]
-    found = [
-        next((line for line in lines if is_of(line, sort, name, address, port)), None)
-        for (sort, name, _, port, *_), address in zip(calls, addresses, strict=True)
-    ]
-    return found if all(found) else None
-
-
-def is_of(entry, sort, name, address, port):
-    dialled = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    if entry["destination"] != dialled:
-        return False
-    return {
-        "http": authority_name(entry["authority"] or "") == name,  # the port is put back for who is not on port 80
-        "tls": entry["sni"] == name,
-        "tcp": not entry["authority"] and not entry["sni"],
-    }[sort] or (
-        entry["chain"] in ("tcp", "tcp-name", "deny") and not entry["authority"] and not entry["sni"]
-    )  # nothing was looked for
-
-
-def done(entry):
-    """What Envoy did: by the filter chain, and for HTTP by its answer."""
-    if entry["chain"] == "http":
-        return not (entry["decision"] or "").startswith("deny")
-    return entry["chain"] != "deny" and "UH" not in entry["flags"]  # our resolver has a say, too
