@@ -61,20 +61,20 @@ def is_upper_case(method: str) -> bool:
 
 def path_matches(pattern: str, target: str) -> bool:
     """Whether the path of a request target is the pattern, or begins with it up to its ``*``."""
-    path, stem = _decoded(target.partition("?")[0]), _decoded(pattern.removesuffix("*"))
+    path, stem = decoded(target.partition("?")[0]), decoded(pattern.removesuffix("*"))
     return path.startswith(stem) if pattern.endswith("*") else path == stem
 
 
 def path_expression(pattern: str) -> str:
     """The same for RE2, of a path without its query; empty where the pattern's own characters will do."""
-    stem = _decoded(pattern.removesuffix("*"))
+    stem = decoded(pattern.removesuffix("*"))
     if not set(stem) & set(_EITHER):
         return ""
     either = "".join(f"(?:[{c}]|%{ord(c):02X})" if c in _EITHER else re.escape(c) for c in stem)
     return either + (".*" if pattern.endswith("*") else "")
 
 
-def _decoded(path: str) -> str:
+def decoded(path: str) -> str:
     """The one spelling of a path in which it is compared."""
     return _ENCODED_EITHER.sub(lambda found: chr(int(found[1], 16)), path)
 

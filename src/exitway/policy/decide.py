@@ -50,6 +50,16 @@ def decide(policy: Policy, call: Call) -> Decision:
     return decision
 
 
+def let_out_by(policy: Policy, call: Call) -> Permission | None:
+    """What lets a call out through the proxy, and says how it goes on from there; None: it is denied, or direct."""
+    decision = decide(policy, call)
+    if not decision.allowed or decision.direct:
+        return None
+    networks = by_name(policy, call.asked) if call.asked else _by_address(policy, call.address)
+    said = networks.get((call.port, Sort.TCP)) or by_name(policy, call.name)[call.port, call.sort]
+    return next(one for one in said if one.verdict is Verdict.ALLOW and one.speaks_of(call.method, call.path))
+
+
 def _verdict(permission: Permission) -> Decision:
     reason = Reason.DENIED if permission.verdict is Verdict.DENY else Reason.RULE
     return Decision(permission.verdict, reason, permission.because)

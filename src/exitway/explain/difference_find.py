@@ -1,0 +1,235 @@
+"""Every difference between two sets of rules, in meaning.
+
+Only what a changed rule speaks of can differ. That is cut into parts within which no rule makes a difference (:mod:`.difference_parts`), and
+``policy.decide`` is asked about one call of each, on both sides, for each class of workloads and each stretch of time that the rules which
+speak of it tell apart. So nothing is missed, and each difference has a call that shows it.
+
+Three things decide a call: what was dialled (rules for TCP, direct), the name that is said, and the request. Where no rule for TCP speaks of
+what was dialled, the name alone decides; so a name is tried as it is dialled itself, and once more from elsewhere where that is another matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from exitway.explain.difference import Change, Destination, Dialled, Difference, Who, Witness
+from exitway.explain.difference_grid import Cell, Grid
+from exitway.explain.difference_labels import Labels, Values, classes, limits, of_class, values_of
+from exitway.explain.difference_parts import address_in, address_outside, name_in, name_outside
+from exitway.explain.difference_port import Port, Saying, changed_ports
+from exitway.explain.difference_side import Side, change
+from exitway.names.call import Call, Reason, Sort
+from exitway.names.host import Host
+from exitway.names.workload import Workload
+from exitway.resources.intent import Action, Intent, Network
+
+_Key = tuple[Change, str, str]
+"""What becomes of a call, and the ways it goes out before and after."""
+_When = tuple[Labels, int]
+"""A class of workloads, and the number of a stretch of time."""
+
+
+@dataclass
+class Finder:
+    """Looks for what differs for the workloads of one namespace."""
+
+    before: Side
+    after: Side
+    namespace: str
+    now: datetime
+
+    def found(self) -> Iterator[tuple[Port, list[Difference]]]:
+        """By port, what differs: part by part."""
+        sides = [self._in_force(side) for side in (self.before, self.after)]
+        for port in changed_ports(*sides):
+            yield port, [*self._hosts(port), *self._networks(port)]
+
+    def _in_force(self, side: Side) -> list[Intent]:
+        intents = side.registry.intents_for(self.namespace)
+        return [intent for intent in intents if intent.expires is None or intent.expires > self.now]
+
+    def _networks(self, port: Port) -> Iterator[Difference]:
+        for network in port.touched_networks():
+            address = address_in(network, port.networks)
+            if address:
+                said = port.of_network(network)
+                dialled = Call(Sort.TCP, port.number, address=address, asked="")
+                yield from self._compared(
+                    Destination(Sort.TCP, port.number, network), port.intents(said), [(None, dialled)]
+                )
+                yield from self._fronted(port, network, said, dialled)
+
+    def _hosts(self, port: Port) -> Iterator[Difference]:
+        for host in port.touched_hosts():
+            name = name_in(host, port.hosts)
+            if not name:
+                continue
+            said = port.of_host(host)
+            intents = port.intents(said)
+            address, asked = (name, "") if host.is_address else ("", name)
+            dialled = Call(Sort.TCP, port.number, address=address, asked=asked)
+            yield from self._compared(Destination(Sort.TCP, port.number, host), intents, [(None, dialled)])
+            if any(saying.sort is Sort.TLS for saying in said):
+                tls = replace(dialled, sort=Sort.TLS, name=name)
+                yield from self._compared(Destination(Sort.TLS, port.number, host), intents, [(None, tls)], dialled)
+            if any(saying.sort is Sort.HTTP for saying in said):
+                yield from self._requests(port, host, said, replace(dialled, sort=Sort.HTTP, name=name))
+            yield from self._fronted(port, host, said, dialled)
+
+    def _requests(self, port: Port, host: Host, said: Sequence[Saying], call: Call) -> Iterator[Difference]:
+        """What differs for requests to a name that were dialled as one does, and where it matters for those that were not."""
+        grid, intents = _grid(said), port.intents(said)
+        itself = replace(call, sort=Sort.TCP, name="")
+        destination = Destination(Sort.HTTP, port.number, host)
+        natural = list(self._compared(destination, intents, grid.calls(call), itself, grid))
+        if not any(saying.is_of_dialled for saying in said):
+            yield from natural
+            return
+        foreign = [
+            one
+            for where, others in _elsewhere(port, host, call)
+            for one in self._compared(
+                destination, [*intents, *others], grid.calls(where), replace(where, sort=Sort.TCP, name=""), grid
+            )
+        ]
+        terms = [_terms(one) for one in foreign]
+        yield from (one if _terms(one) in terms else _dialled(one, Dialled.ITSELF) for one in natural)
+        terms = [_terms(one) for one in natural]
+        yield from (_dialled(one, Dialled.ELSEWHERE) for one in foreign if _terms(one) not in terms)
+
+    def _fronted(self, port: Port, to: Host | Network, said: Sequence[Saying], dialled: Call) -> Iterator[Difference]:
+        """Where a rule that denied what was dialled, whatever is spoken, comes or goes: requests to other names that are dialled so."""
+        if not any(one.is_of_dialled and one.intent.action is Action.DENY for one in said) and not port.whole:
+            return
+        destination = Destination(Sort.HTTP, port.number, to, dialled=Dialled.FRONT)
+        for other in port.hosts:
+            of_other = port.of_host(other)
+            name = (
+                name_in(other, port.hosts) if other != to and any(one.sort is Sort.HTTP for one in of_other) else None
+            )
+            if name:
+                calls = _grid(of_other).calls(replace(dialled, sort=Sort.HTTP, name=name))
+                intents = port.intents([*said, *of_other])
+                yield from self._compared(destination, intents, [(None, call) for _, call in calls], dialled)
+
+    def _compared(
+        self,
+        destination: Destination,
+        intents: Iterable[Intent],
+        calls: Sequence[tuple[Cell | None, Call]],
+        covering: Call | None = None,
+        grid: Grid | None = None,
+    ) -> Iterator[Difference]:
+        """What differs for these calls. ``intents``: all that decide them; ``covering``: where this one differs alike, that says it all."""
+        concerned = list(intents)
+        values = values_of(intent.selector for intent in concerned)
+        moments = sorted({self.now, *(intent.expires for intent in concerned if intent.expires)})
+        found: dict[_Key, dict[_When, dict[Cell | None, Witness]]] = {}
+        for labels in classes(values):
+            workload = Workload(self.namespace, "any", of_class(labels, values))
+            for stretch, at in enumerate(moments):
+                of_dialled = self._seen(workload, at, covering) if covering else None
+                for cell, call in calls:
+                    what, witness = self._seen(workload, at, call)
+                    if what and not (of_dialled and _says_it(*of_dialled, what, destination.dialled)):
+                        key = what, witness.before.way, witness.after.way
+                        found.setdefault(key, {}).setdefault((labels, stretch), {}).setdefault(cell, witness)
+        for key, whens in found.items():
+            yield from self._told(key, _boxes(whens, destination, grid), values, moments)
+
+    def _seen(self, workload: Workload, at: datetime, call: Call) -> tuple[Change | None, Witness]:
+        before, after = (side.seen(workload, at, call) for side in (self.before, self.after))
+        return change(before, after), Witness(workload, at, call, before, after)
+
+    def _told(
+        self,
+        key: _Key,
+        boxes: Mapping[Destination, Mapping[_When, Witness]],
+        values: Values,
+        moments: Sequence[datetime],
+    ) -> Iterator[Difference]:
+        """One difference for each box, set of classes, and stretch of time without a gap."""
+        for destination, whens in boxes.items():
+            stretches: dict[Labels, list[int]] = {}
+            for labels, stretch in sorted(whens, key=lambda when: when[1]):
+                stretches.setdefault(labels, []).append(stretch)
+            alike: dict[tuple[int, ...], list[Labels]] = {}
+            for labels, numbers in stretches.items():
+                alike.setdefault(tuple(numbers), []).append(labels)
+            for of_these, some in alike.items():
+                for limit in limits(some, values):
+                    one = next(labels for labels in some if all(part.holds(of_class(labels, values)) for part in limit))
+                    for first, last in _runs(of_these):
+                        begins = moments[first] if first else None
+                        ends = moments[last + 1] if last + 1 < len(moments) else None
+                        who = Who((self.namespace,), labels=limit, begins=begins, ends=ends)
+                        yield Difference(key[0], who, destination, key[1], key[2], whens[one, first])
+
+
+def _boxes(
+    whens: Mapping[_When, Mapping[Cell | None, Witness]], destination: Destination, grid: Grid | None
+) -> dict[Destination, dict[_When, Witness]]:
+    """The same in few words: destinations with requests, each with when that is so, and a witness."""
+    boxes: dict[Destination, dict[_When, Witness]] = {}
+    for when, cells in whens.items():
+        if grid is None:
+            boxes.setdefault(destination, {})[when] = cells[None]
+            continue
+        for methods, paths, together in grid.boxes({cell for cell in cells if cell}):
+            box = replace(destination, methods=methods, paths=paths)
+            boxes.setdefault(box, {})[when] = next(witness for cell, witness in cells.items() if cell in together)
+    return boxes
+
+
+def _says_it(of_dialled: Change | None, dialled: Witness, what: Change, how: Dialled) -> bool:
+    """Whether what becomes of all that is dialled alike, whatever is spoken, says already what becomes of a request."""
+    if how is not Dialled.FRONT:
+        return what is of_dialled
+    # here only that matters which was denied, whatever was spoken, and is decided by its name now; or the other way round
+    denied = [seen.decision.reason is Reason.DENIED for seen in (dialled.before, dialled.after)]
+    return what in (of_dialled, Change.DIFFERS) or denied[0] == denied[1]
+
+
+def _grid(said: Iterable[Saying]) -> Grid:
+    return Grid.of(saying.target for saying in said if saying.sort is Sort.HTTP)
+
+
+def _elsewhere(port: Port, host: Host, call: Call) -> Iterator[tuple[Call, list[Intent]]]:
+    """Where else a request may be dialled: where no rule for TCP speaks of it; or, where they speak of everything, anywhere.
+
+    Each with the rules that decide there as well.
+    """
+    if address := address_outside(port.networks):
+        yield replace(call, address=address, asked=""), []
+        return
+    if name := name_outside(port.hosts):
+        yield replace(call, address="", asked=name), []
+        return
+    for network in port.networks:
+        if address := address_in(network, port.networks):
+            yield replace(call, address=address, asked=""), [saying.intent for saying in port.of_network(network)]
+    for other in port.hosts:
+        if other != host and (name := name_in(other, port.hosts)):
+            yield replace(call, address="", asked=name), [saying.intent for saying in port.of_host(other)]
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first and last of each run of numbers without a gap."""
+    first = last = numbers[0]
+    for number in numbers[1:]:
+        if number != last + 1:
+            yield first, last
+            first = number
+        last = number
+    yield first, last
+
+
+def _terms(one: Difference) -> tuple[object, ...]:
+    """All but the witness."""
+    return one.change, one.who, one.destination, one.before, one.after
+
+
+def _dialled(one: Difference, dialled: Dialled) -> Difference:
+    return replace(one, destination=replace(one.destination, dialled=dialled))
