@@ -38,11 +38,15 @@ def rules(draw):
     made = []
     for number, one in enumerate(draw(intents())):
         namespace = draw(st.sampled_from(["shop", "shop", "blog", SYSTEM_NAMESPACE]))
-        labels = draw(st.sampled_from([(), (), (("app", "a"),), (("app", "b"),), (("tier", "a"),), (("app", "a"), ("tier", "b"))]))
+        labels = draw(
+            st.sampled_from([(), (), (("app", "a"),), (("app", "b"),), (("tier", "a"),), (("app", "a"), ("tier", "b"))])
+        )
         (target,) = one.to
         plain = not target.methods and not target.paths and not any(host.wildcard for host in target.hosts)
         if plain and one.action is Action.ALLOW and draw(st.booleans()):
-            target = replace(target, direct=True, ports=tuple(replace(port, originate_tls=False) for port in target.ports))
+            target = replace(
+                target, direct=True, ports=tuple(replace(port, originate_tls=False) for port in target.ports)
+            )
         made.append(
             replace(
                 one,
@@ -126,7 +130,9 @@ def says(difference, what):
 
 def covers(difference, workload, at, call):
     who, to = difference.who, difference.destination
-    if (workload.namespace in who.namespaces) == who.others or not all(limit.holds(workload.labels) for limit in who.labels):
+    if (workload.namespace in who.namespaces) == who.others or not all(
+        limit.holds(workload.labels) for limit in who.labels
+    ):
         return False
     if (who.begins and at < who.begins) or (who.ends and at >= who.ends) or to.port != call.port:
         return False
@@ -134,7 +140,11 @@ def covers(difference, workload, at, call):
     if to.sort is Sort.TCP or to.dialled is Dialled.FRONT:
         return within(to, dialled) and (to.sort is Sort.TCP or call.sort is Sort.HTTP)
     itself = dialled == call.name
-    if call.sort is not to.sort or not within(to, call.name) or {Dialled.ITSELF: not itself, Dialled.ELSEWHERE: itself}.get(to.dialled):
+    if (
+        call.sort is not to.sort
+        or not within(to, call.name)
+        or {Dialled.ITSELF: not itself, Dialled.ELSEWHERE: itself}.get(to.dialled)
+    ):
         return False
     return call.sort is Sort.TLS or (of_methods(to.methods, call) and of_paths(to.paths, call.path))
 
@@ -164,5 +174,7 @@ def of_paths(paths, path):
         return paths.doubtful
     if not paths.these:
         return True
-    narrowest = next((one for one in sorted([*paths.these, *paths.but], key=narrowest_first) if path_matches(one, path)), None)
+    narrowest = next(
+        (one for one in sorted([*paths.these, *paths.but], key=narrowest_first) if path_matches(one, path)), None
+    )
     return narrowest in paths.these

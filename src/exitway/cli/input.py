@@ -9,7 +9,7 @@ from pathlib import Path
 from exitway.resources.document import MAX_BYTES, Document, read_documents
 from exitway.resources.problem import Place, Problem, Problems
 
-_SUFFIXES = (".yaml", ".yml", ".json")
+SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def read_all(filenames: Sequence[str], namespace: str | None) -> tuple[list[Document], list[Problem]]:
@@ -34,7 +34,7 @@ def _expand(filename: str) -> Iterator[str]:
     if filename == "-" or not directory.is_dir():
         yield filename
     else:
-        yield from sorted(str(path) for path in directory.iterdir() if path.suffix in _SUFFIXES and path.is_file())
+        yield from sorted(str(path) for path in directory.iterdir() if path.suffix in SUFFIXES and path.is_file())
 
 
 def _content(path: str) -> bytes:

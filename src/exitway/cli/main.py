@@ -34,6 +34,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "exitway.cli.test:test",
             "Try the calls of files on rules, and say which are not decided as expected.",
         ),
+        "diff": ("exitway.cli.diff:diff", "Say what a change of rules opens, and what it closes."),
         "analyze": ("exitway.cli.analyze:analyze", "Report what is wrong with valid rules, and what is risky."),
         "dashboard": ("exitway.cli.dashboard:dashboard", "Show in a browser who talks to whom, and what was denied."),
     },

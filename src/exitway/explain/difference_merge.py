@@ -97,7 +97,7 @@ def _without_namespaces(found: Iterable[Difference], named: Collection[str], oth
 
 def _order(one: Difference) -> tuple[object, ...]:
     to = one.destination
-    who = one.who.others, one.who.namespaces, tuple(map(str, one.who.labels))
+    who = not one.who.others, one.who.namespaces, tuple(map(str, one.who.labels))
     return (
         list(Change).index(one.change),
         who,

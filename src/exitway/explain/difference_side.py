@@ -31,9 +31,8 @@ class Side:
             return Seen(decision, "direct")
         if not permission.port.originate_tls:
             return Seen(decision, "through the proxy")
-        return Seen(
-            decision, f"over TLS by the proxy, verified by {permission.port.ca_file or 'the authorities of the system'}"
-        )
+        authorities = f", verified by {permission.port.ca_file}" if permission.port.ca_file else ""
+        return Seen(decision, f"over TLS by the proxy{authorities}")
 
     def _policy(self, workload: Workload, at: datetime) -> Policy:
         key = workload.namespace, tuple(sorted(workload.labels.items())), at

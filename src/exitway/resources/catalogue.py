@@ -160,6 +160,8 @@ CATALOGUE = {
     "EXW1802": "a reason that such a verdict never has",
     "EXW1803": "a test names a rule that there is not",
     "EXW1804": "the report of a test cannot be written",
+    "EXW1811": "a revision that git does not know",
+    "EXW1812": "too many classes of workloads to be compared",
     "EXW2001": "rules that contradict each other",
     "EXW2002": "a rule that says nothing new",
     "EXW2003": "a rule that says the same as another",

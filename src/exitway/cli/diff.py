@@ -1,0 +1,125 @@
+"""``exitway diff``: what a change of rules opens and closes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from exitway.cli import options, render
+from exitway.cli.problems import printable
+from exitway.cli.rules import Rules, rules_in_files, rules_in_force, rules_of, rules_to_look_at
+from exitway.cli.target import Target
+from exitway.names.key import Key
+from exitway.resources.problem import Problem, Problems
+from exitway.resources.registry import Registry
+
+IN_FORCE = "in-force"
+"""What stands for the rules in force, instead of a file."""
+
+
+@click.command("diff")
+@click.argument("sides", nargs=-1, metavar="[OLD NEW]")
+@options.filenames
+@options.namespace
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print; markdown is for reviews.",
+)
+@click.option("--exit-code", is_flag=True, help="End with 1 if there are differences, as git does.")
+@options.target
+@click.pass_context
+def diff(
+    ctx: click.Context,
+    sides: Sequence[str],
+    filenames: Sequence[str],
+    namespace: str | None,
+    form: str,
+    exit_code: bool,
+    target: Target,
+) -> None:
+    """Say what a change of rules opens, what it closes, and what goes out otherwise: in meaning, not in text.
+
+    OLD and NEW are each a file, a directory, - for stdin, REVISION:PATH of git, or `in-force`. With -f instead: what `apply -f` would
+    change of what is in force. Each difference comes with a call that shows it. -n means only workloads of that namespace, which is also
+    the namespace of rules that name none.
+
+    \b
+    exitway diff old/ new/
+    exitway diff main:rules rules --format markdown
+    exitway diff in-force rules/
+    exitway diff -f rules/ --exit-code
+    """  # noqa: D301
+    from exitway.explain import difference_report as report
+    from exitway.explain.difference_labels import MOST_CLASSES, TooManyClasses
+    from exitway.explain.difference_merge import differences
+
+    before, after = _sides(sides, filenames, namespace, target)
+    try:
+        found = differences(before.registry, after.registry, datetime.now(UTC), namespace)
+    except TooManyClasses:
+        message = f"selectors of rules for one destination tell apart more than {MOST_CLASSES} classes of workloads"
+        raise Problems([Problem("EXW1812", message, "compare fewer rules at once")]) from None
+    locate = report.Locate(_places(before), _places(after))
+    if form == "json":
+        click.echo(render.json_text(report.as_json(found, locate)))
+    else:
+        for line in (report.markdown if form == "markdown" else report.text)(found, locate):
+            click.echo(printable(line))
+    if exit_code and found:
+        ctx.exit(1)
+
+
+def _sides(
+    sides: Sequence[str], filenames: Sequence[str], namespace: str | None, target: Target
+) -> tuple[Rules, Rules]:
+    """The rules before and after. Raises Problems, of both."""
+    if filenames and not sides:
+        in_force = rules_in_force(target.connect(), namespace)
+        return in_force, in_force.changed(rules_in_files(filenames, namespace or options.DEFAULT_NAMESPACE))
+    if len(sides) != 2 or filenames:
+        raise click.UsageError("give OLD and NEW; or -f FILE, for what applying it would change")
+    read: list[Rules] = []
+    problems: list[Problem] = []
+    for side in sides:
+        try:
+            read.append(_side(side, namespace, target))
+        except Problems as bad:
+            problems += bad.problems
+    if problems:
+        raise Problems(problems)
+    return read[0], read[1]
+
+
+def _side(name: str, namespace: str | None, target: Target) -> Rules:
+    """The rules of one side; a file with nothing in it has none."""
+    try:
+        return _read(name, namespace, target)
+    except Problems as bad:
+        if any(problem.code != "EXW0004" for problem in bad.problems):
+            raise
+        return Rules(Registry())
+
+
+def _read(name: str, namespace: str | None, target: Target) -> Rules:
+    if name == IN_FORCE:
+        return rules_in_force(target.connect(), namespace)
+    if name != "-" and ":" in name and not Path(name).exists():
+        from exitway.cli.revision import documents_of
+
+        documents, found = documents_of(name)
+        return rules_of(documents, namespace or options.DEFAULT_NAMESPACE, found, conflicting=True)
+    return rules_to_look_at([name], namespace or options.DEFAULT_NAMESPACE)
+
+
+def _places(rules: Rules) -> Callable[[Key], str]:
+    def place(key: Key) -> str:
+        return str(rules.place(key) or "")
+
+    return place

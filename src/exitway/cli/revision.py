@@ -1,0 +1,48 @@
+"""Rules as they stand in a revision of git: ``REVISION:PATH``, a file or a directory, as ``git show`` names it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+from exitway.cli.input import SUFFIXES
+from exitway.resources.document import Document, read_documents
+from exitway.resources.problem import Place, Problem, Problems
+
+
+def documents_of(name: str) -> tuple[list[Document], list[Problem]]:
+    """The documents and the problems of what the name means. Raises :class:`Problems`: git does not know it."""
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    for file, identity in _files(name):
+        try:
+            documents += read_documents(_git(name, "cat-file", "blob", identity), file)
+        except Problems as bad:
+            problems += bad.problems
+    return documents, problems
+
+
+def _files(name: str) -> Iterator[tuple[str, str]]:
+    """The files, each with its identity: the one that is meant, or those of a directory."""
+    if _git(name, "cat-file", "-t", name).strip() != b"tree":
+        yield name, name
+        return
+    for entry in _git(name, "ls-tree", "-z", name).decode(errors="replace").split("\0"):
+        described, _, file = entry.partition("\t")
+        if file.endswith(SUFFIXES) and described.split()[1] == "blob":
+            yield f"{name.rstrip('/')}/{file}", described.split()[2]
+
+
+def _git(name: str, *arguments: str) -> bytes:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, check=True, stdin=subprocess.DEVNULL)
+    except FileNotFoundError:
+        raise Problems(
+            [Problem("EXW1811", "git is not installed, so it knows no revision", place=Place(name))]
+        ) from None
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().removeprefix("fatal: ").splitlines()
+        hint = "REVISION:PATH is as in `git show`: from the top of the repository, or from here with ./"
+        reason = f": {said[0]}" if said else ""
+        raise Problems([Problem("EXW1811", f"neither a file nor in git{reason}", hint, place=Place(name))]) from None
+    return done.stdout
