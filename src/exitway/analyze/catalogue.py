@@ -31,7 +31,7 @@ SEVERITIES = {
     "EXW2031": Severity.WARNING,
     "EXW2032": Severity.WARNING,
     "EXW2033": Severity.INFO,
-    "EXW2040": Severity.WARNING,
+    "EXW2040": Severity.ERROR,
     "EXW2041": Severity.WARNING,
     "EXW2042": Severity.WARNING,
     "EXW2043": Severity.WARNING,

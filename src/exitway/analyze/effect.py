@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 
-from exitway.analyze.trial import address_of, calls, is_address, workloads
+from exitway.analyze.trial import calls, workloads
 from exitway.names.call import Call, Decision, Reason, Sort, Verdict
 from exitway.names.guard import permitted
 from exitway.names.workload import Workload
@@ -18,14 +19,12 @@ from exitway.resources.intent import Intent
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a call of a workload comes to at some time, with a rule and without it; ``alone``: with nothing but that rule."""
+    """A call of a workload at some time, and what it comes to without a rule that has a say in it."""
 
     workload: Workload
     call: Call
     time: datetime
-    with_it: Decision
     without: Decision
-    alone: Decision
 
 
 def effect(intent: Intent, others: Sequence[Intent], now: datetime) -> tuple[Trial | None, list[Trial]]:
@@ -34,24 +33,24 @@ def effect(intent: Intent, others: Sequence[Intent], now: datetime) -> tuple[Tri
     ``others``: all that could have a say where it has (:meth:`~exitway.analyze.overlap.Overlaps.of`).
     """
     unchanged: list[Trial] = []
-    for trial, changed in _trials(intent, others, now):
-        if changed:
-            return trial, unchanged
-        if trial.alone.allowed or trial.alone.reason is Reason.DENIED:
-            unchanged.append(trial)
+    for time in _times(intent, others, now):
+        for workload in workloads(intent, others):
+            before, after, alone = (
+                compile_policy(these, workload, time) for these in ((intent, *others), others, (intent,))
+            )
+            for call in calls(intent, others):
+                with_it, without = decide(before, call), decide(after, call)
+                trial = Trial(workload, call, time, without)
+                if _outcome(before, call, with_it) != _outcome(after, call, without):
+                    return trial, unchanged
+                if speaks(decide(alone, call)):
+                    unchanged.append(trial)
     return None, unchanged
 
 
-def _trials(intent: Intent, others: Sequence[Intent], now: datetime) -> Iterator[tuple[Trial, bool]]:
-    """Each with whether it comes to something else without the intent."""
-    for time in _times(intent, others, now):
-        for workload in workloads(intent, others):
-            before, after = compile_policy((intent, *others), workload, time), compile_policy(others, workload, time)
-            alone = compile_policy((intent,), workload, time)
-            for call in calls(intent, others):
-                decisions = (decide(policy, call) for policy in (before, after, alone))
-                changed = _outcome(before, call) != _outcome(after, call)
-                yield Trial(workload, call, time, *decisions), changed
+def speaks(decision: Decision) -> bool:
+    """Whether a rule caused it, rather than that there is none."""
+    return decision.allowed or decision.reason is Reason.DENIED
 
 
 def _times(intent: Intent, others: Sequence[Intent], now: datetime) -> list[datetime]:
@@ -60,10 +59,9 @@ def _times(intent: Intent, others: Sequence[Intent], now: datetime) -> list[date
     return [now, *sorted(end for end in ends if end > now and (intent.expires is None or end < intent.expires))]
 
 
-def _outcome(policy: Policy, call: Call) -> tuple[object, ...]:
+def _outcome(policy: Policy, call: Call, decision: Decision) -> tuple[object, ...]:
     """All of a decision that can be told from outside: not which rule caused it."""
-    decision = decide(policy, call)
-    open_to_names = is_address(call) and permitted(address_of(call), call.port, policy.exceptions)
+    open_to_names = bool(call.address) and permitted(ip_address(call.address), call.port, policy.exceptions)
     return decision.verdict, decision.direct, open_to_names, _beyond(policy, call, decision)
 
 

@@ -61,16 +61,27 @@ def _name(host: Host) -> str:
 
 
 def _of_name(destination: Destination, name: str, by_look: dict[str, set[str]]) -> Iterator[Finding]:
-    key, field = destination.key, destination.field
-    hint = "see whose it is; if it is meant, say so by ignoring this"
-    for label in name.split("."):
-        scripts = _scripts(shown(label))
-        if len(scripts) > 1 and not any(scripts <= together for together in _SCRIPTS_TOGETHER):
-            message = f"{both(name)} mixes {' and '.join(script.capitalize() for script in sorted(scripts))} letters in one word"
-            yield found("EXW2040", key, message, hint, field)
-            return
-    if other := _model(name, by_look):
-        yield found("EXW2041", key, f"{both(name)} looks like {both(other)}", hint, field)
+    model, hint = _model(name, by_look), "see whose it is; if it is meant, say so by ignoring this"
+    if scripts := _mixed(name):
+        letters = " and ".join(script.capitalize() for script in sorted(scripts))
+        message = f"{both(name)} mixes {letters} letters in one word{f', and looks like {both(model)}' * bool(model)}"
+        yield found("EXW2040", destination.key, message, hint, destination.field)
+    elif model:
+        message = f"{both(name)} looks like {both(model)}"
+        yield found("EXW2041", destination.key, message, hint, destination.field)
+
+
+def _mixed(name: str) -> set[str]:
+    """The scripts of the first word that has several which are not written together."""
+    of_words = (_scripts(shown(label)) for label in name.split("."))
+    return next(
+        (
+            scripts
+            for scripts in of_words
+            if len(scripts) > 1 and not any(scripts <= known for known in _SCRIPTS_TOGETHER)
+        ),
+        set(),
+    )
 
 
 def _model(name: str, by_look: dict[str, set[str]]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
+from itertools import chain
 
 from exitway.analyze.catalogue import found
 from exitway.analyze.destination import Destination, destinations
@@ -14,6 +16,7 @@ from exitway.analyze.patterns import DNS_PORTS, resolver
 from exitway.names.guard import ALWAYS, PRIVATE, is_private
 from exitway.names.host import Host
 from exitway.names.public_suffix import shared_by
+from exitway.names.workload import SYSTEM_NAMESPACE
 from exitway.resources.intent import Network
 from exitway.resources.resource import Resource
 
@@ -29,12 +32,12 @@ _METADATA = ip_address("169.254.169.254")
 
 def networks(resources: Sequence[Resource]) -> Iterator[Finding]:
     """Of what rules allow."""
-    allowed = [destination for destination in destinations(resources) if destination.allowed]
-    for destination in allowed:
-        if not isinstance(destination.what, Host):
+    named = _public_names(resources)
+    for destination in destinations(resources):
+        if destination.allowed and not isinstance(destination.what, Host):
             yield from _width(destination, destination.what)
             yield from _resolvers(destination, destination.what)
-            yield from _open_to_names(destination, destination.what, allowed)
+            yield from _open_to_names(destination, destination.what, named)
 
 
 def _width(destination: Destination, network: Network) -> Iterator[Finding]:
@@ -68,25 +71,42 @@ def _resolvers(destination: Destination, network: Network) -> Iterator[Finding]:
         yield resolver(destination, what, RESOLVER_ADDRESSES[address])
 
 
-def _open_to_names(destination: Destination, network: Network, allowed: Sequence[Destination]) -> Iterator[Finding]:
+_Named = Mapping[tuple[str, int], Sequence[Destination]]
+"""Allowed names that somebody else may own, by the rule's namespace and the port."""
+
+
+def _public_names(resources: Sequence[Resource]) -> _Named:
+    named: dict[tuple[str, int], list[Destination]] = defaultdict(list)
+    for destination in destinations(resources):
+        if (
+            isinstance(destination.what, Host)
+            and destination.allowed
+            and shared_by(destination.what.suffix.lstrip(".-"))
+        ):
+            for port in destination.target.ports:
+                named[destination.key.namespace, port.number].append(destination)
+    return named
+
+
+def _open_to_names(destination: Destination, network: Network, named: _Named) -> Iterator[Finding]:
     """A rule for a private network is an exception to the guard over where names may lead (:mod:`exitway.names.guard`)."""
     if not is_private(network):
         return
-    ports = {port.number for port in destination.target.ports}
-    names = {
-        str(other.what): min(ports & {port.number for port in other.target.ports})
-        for other in allowed
-        if isinstance(other.what, Host)
-        and shared_by(other.what.suffix.lstrip(".-"))
-        and ports & {port.number for port in other.target.ports}
-        and meet(destination.intent, other.intent)
-    }
-    if names:
-        shown = ", ".join(sorted(names)[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-        port = min(names.values())
-        message = f"since {network} is allowed at port {port}, {shown} may lead there: whoever owns the name can point it inside"
-        hint = "if no name shall, give the network's rule a selector of its own, or other ports"
-        yield found("EXW2019", destination.key, message, hint, destination.field)
+    own = destination.key.namespace
+    spaces = sorted({space for space, _ in named}) if own == SYSTEM_NAMESPACE else sorted({own, SYSTEM_NAMESPACE})
+    for port in sorted({port.number for port in destination.target.ports}):
+        there = chain.from_iterable(named.get((space, port), ()) for space in spaces)
+        names = dict.fromkeys(str(other.what) for other in there if meet(destination.intent, other.intent))
+        if names:
+            shown = ", ".join(list(names)[:_SHOWN]) + (
+                f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            )
+            message = (
+                f"as {network} is allowed at port {port}, {shown} may lead there: who owns a name can point it inside"
+            )
+            hint = "if no name shall, give the network's rule a selector of its own, or other ports"
+            yield found("EXW2019", destination.key, message, hint, destination.field)
+            return
 
 
 def _within(network: Network, wider: Network) -> bool:

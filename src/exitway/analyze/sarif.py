@@ -40,7 +40,6 @@ def _rule(code: str) -> dict[str, Any]:
         "helpUri": page(code),
         "help": {"text": f"{CATALOGUE[code]}: see {page(code)}"},
         "defaultConfiguration": {"level": _LEVELS[SEVERITIES[code]]},
-        "properties": {"tags": ["security"]},
     }
 
 

@@ -6,13 +6,13 @@ only the patterns match which it shall stand for; so are addresses, methods and 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 from string import ascii_lowercase, digits
 
 from exitway.names.address import SYNTHETIC
 from exitway.names.call import Call, Sort
 from exitway.names.host import Host
+from exitway.names.port import Port
 from exitway.names.ranges import without
 from exitway.names.request import path_matches
 from exitway.names.workload import SYSTEM_NAMESPACE, Workload
@@ -44,34 +44,45 @@ def calls(intent: Intent, others: Sequence[Intent]) -> Iterator[Call]:
     everyone = (intent, *others)
     hosts = {host for one in everyone for target in one.to for host in target.hosts}
     networks = {network for one in everyone for target in one.to for network in target.cidrs}
-    web = _allowed_requests(others) if intent.action is Action.DENY else []
     for target in intent.to:
         for port in target.ports:
+            whole = _is_whole(intent, target, port, others)
+            requests = [name for name, at in _requests(intent, port, others) if at == port.number]
             for name in _names(target.hosts, hosts):
-                yield from _to_name(name, port.number, _speaking(everyone, name, port.number))
-                yield from (
-                    Call(Sort.HTTP, port.number, name=other, asked=name) for other, at in web if at == port.number
-                )
+                if whole or port.sort is not Sort.HTTP:
+                    yield from _connections(port, name, whole=whole)
+                if whole or port.sort is Sort.HTTP:
+                    yield from _of_requests(name, port.number, _speaking(everyone, name, port.number), whole=whole)
+                yield from (Call(Sort.HTTP, port.number, name=other, asked=name) for other in requests)
             for address in _addresses(target.cidrs, networks):
                 yield from (Call(sort, port.number, address=address, asked="") for sort in Sort)
-                yield from (
-                    Call(Sort.HTTP, port.number, name=other, address=address, asked="")
-                    for other, at in web
-                    if at == port.number
-                )
+                yield from (Call(Sort.HTTP, port.number, name=one, address=address, asked="") for one in requests)
 
 
-def _to_name(name: str, port: int, speaking: Sequence[Target]) -> Iterator[Call]:
+def _is_whole(intent: Intent, target: Target, port: Port, others: Sequence[Intent]) -> bool:
+    """Whether the intent has a say in all that goes to a name at the port: rules for TCP do, what is direct, and a DENY that ends direct there."""
+    ends_direct = intent.action is Action.DENY and any(to.direct for other in others for to in other.to)
+    return port.sort is Sort.TCP or target.direct or ends_direct
+
+
+def _connections(port: Port, name: str, *, whole: bool) -> Iterator[Call]:
     """``asked`` is the name, or is not considered: rules for TCP look at nothing else."""
-    for asked in (None, name):
-        yield from (Call(sort, port, name=name, asked=asked) for sort in (Sort.TLS, Sort.TCP))
-        for path in _paths({path for target in speaking for path in target.paths}):
-            for method in (
-                _OTHER_METHOD,
-                _DOUBTFUL_METHOD,
-                *sorted({m for target in speaking for m in target.methods}),
-            ):
-                yield Call(Sort.HTTP, port, name=name, asked=asked, method=method, path=path)
+    for sort in (Sort.TLS, Sort.TCP) if whole else (port.sort,):
+        yield from (Call(sort, port.number, name=name, asked=asked) for asked in ((None, name) if whole else (None,)))
+
+
+def _of_requests(name: str, port: int, speaking: Sequence[Target], *, whole: bool) -> Iterator[Call]:
+    methods = (_OTHER_METHOD, _DOUBTFUL_METHOD, *sorted({method for target in speaking for method in target.methods}))
+    for path in _paths({path for target in speaking for path in target.paths}):
+        for method in methods:
+            yield Call(Sort.HTTP, port, name=name, method=method, path=path)
+            if whole:
+                yield Call(Sort.HTTP, port, name=name, asked=name, method=method, path=path)
+
+
+def _requests(intent: Intent, port: Port, others: Sequence[Intent]) -> list[tuple[str, int]]:
+    """Where a DENY of connections stops requests that others allow, whatever their names."""
+    return _allowed_requests(others) if intent.action is Action.DENY and port.sort is Sort.TCP else []
 
 
 def _speaking(everyone: Iterable[Intent], name: str, port: int) -> list[Target]:
@@ -141,13 +152,3 @@ def _paths(patterns: set[str]) -> Iterator[str]:
 def _begins(pattern: str, path: str) -> bool:
     """Whether the pattern goes on where the path ends."""
     return path_matches(f"{path}*", pattern.removesuffix("*"))
-
-
-def is_address(call: Call) -> bool:
-    """Whether the call goes to an address that no name stands behind."""
-    return bool(call.address)
-
-
-def address_of(call: Call) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Where such a call goes."""
-    return ipaddress.ip_address(call.address)
