@@ -61,8 +61,9 @@ def diff(
     from exitway.explain.difference_merge import differences
 
     before, after = _sides(sides, filenames, namespace, target)
+    direct = not target.is_cluster  # there nothing goes past the proxies
     try:
-        found = differences(before.registry, after.registry, datetime.now(UTC), namespace)
+        found = differences(before.registry, after.registry, datetime.now(UTC), namespace, direct=direct)
     except TooManyClasses:
         message = f"selectors of rules for one destination tell apart more than {MOST_CLASSES} classes of workloads"
         raise Problems([Problem("EXW1812", message, "compare fewer rules at once")]) from None

@@ -44,12 +44,18 @@ class Target:
     kubeconfig: Path | None = None
     context: str | None = None
 
-    def connect(self) -> Client | ClusterClient:
-        """The one that is meant, by options or by settings. Raises Problems."""
+    @property
+    def is_cluster(self) -> bool:
+        """Whether a cluster is meant, by options or by settings. Raises Problems."""
         if self.server and (self.kubeconfig or self.context):
             raise click.UsageError("--server is one of this machine, --kubeconfig and --context are for a cluster")
         settings = Settings.from_environment()
-        if self.server or not (self.kubeconfig or self.context or settings.kubeconfig or settings.context):
+        return not self.server and bool(self.kubeconfig or self.context or settings.kubeconfig or settings.context)
+
+    def connect(self) -> Client | ClusterClient:
+        """The one that is meant, by options or by settings. Raises Problems."""
+        settings = Settings.from_environment()
+        if not self.is_cluster:
             return Client(settings, self.server)
         from exitway.cli.cluster_client import ClusterClient
 

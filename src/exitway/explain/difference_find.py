@@ -47,8 +47,9 @@ class Finder:
             yield port, [*self._hosts(port), *self._networks(port)]
 
     def _in_force(self, side: Side) -> list[Intent]:
-        intents = side.registry.intents_for(self.namespace)
-        return [intent for intent in intents if intent.expires is None or intent.expires > self.now]
+        return [
+            intent for intent in side.intents(self.namespace) if intent.expires is None or intent.expires > self.now
+        ]
 
     def _networks(self, port: Port) -> Iterator[Difference]:
         for network in port.touched_networks():

@@ -20,8 +20,10 @@ from exitway.resources.registry import Registry
 _ANY_NAMESPACE = ("default", "any", "other")
 
 
-def differences(before: Registry, after: Registry, now: datetime, namespace: str | None = None) -> list[Difference]:
-    """All differences in meaning, from now on. ``namespace``: only for its workloads.
+def differences(
+    before: Registry, after: Registry, now: datetime, namespace: str | None = None, *, direct: bool = True
+) -> list[Difference]:
+    """All differences in meaning, from now on. ``namespace``: only for its workloads; ``direct``: whether anything may go past the proxy.
 
     Raises:
         TooManyClasses: the selectors of some destination tell apart more workloads than can be compared.
@@ -30,7 +32,7 @@ def differences(before: Registry, after: Registry, now: datetime, namespace: str
     other = next(
         one for number in range(len(named) + 1) for one in (*_ANY_NAMESPACE, f"other-{number}") if one not in named
     )
-    sides = Side(before), Side(after)
+    sides = Side(before, direct=direct), Side(after, direct=direct)
     found: list[Difference] = []
     for one in [namespace] if namespace else [*named, other]:
         for port, parts in Finder(*sides, one, now).found():

@@ -10,14 +10,16 @@ from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
 from exitway.policy.decide import decide, let_out_by
 from exitway.policy.policy import Policy
+from exitway.resources.intent import Intent
 from exitway.resources.registry import Registry
 
 
 class Side:
-    """Remembers what it has worked out."""
+    """Remembers what it has worked out. ``direct``: whether anything may go past the proxy."""
 
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
+    def __init__(self, registry: Registry, *, direct: bool = True) -> None:
+        self._registry = registry
+        self._direct = direct
         self._policies: dict[tuple[str, tuple[tuple[str, str], ...], datetime], Policy] = {}
 
     def seen(self, workload: Workload, at: datetime, call: Call) -> Seen:
@@ -34,11 +36,15 @@ class Side:
         authorities = f", verified by {permission.port.ca_file}" if permission.port.ca_file else ""
         return Seen(decision, f"over TLS by the proxy{authorities}")
 
+    def intents(self, namespace: str) -> tuple[Intent, ...]:
+        """What holds for the workloads of a namespace."""
+        intents = self._registry.intents_for(namespace)
+        return intents if self._direct else tuple(intent.proxied for intent in intents)
+
     def _policy(self, workload: Workload, at: datetime) -> Policy:
         key = workload.namespace, tuple(sorted(workload.labels.items())), at
         if key not in self._policies:
-            intents = self.registry.intents_for(workload.namespace)
-            self._policies[key] = compile_policy(intents, workload, at)
+            self._policies[key] = compile_policy(self.intents(workload.namespace), workload, at)
         return self._policies[key]
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from exitway.explain.target import Packet, call_text
+from exitway.explain.explanation import Explanation, explain
+from exitway.explain.scene import Scene
+from exitway.explain.target import Packet
 from exitway.names.call import Call, Decision, Reason, Verdict
 from exitway.names.key import Key
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy, concerns
 from exitway.policy.decide import decide
-from exitway.policy.policy import Policy
 from exitway.resources.intent import Intent
 from exitway.resources.problem import Place
 from exitway.resources.registry import Registry
@@ -22,11 +23,13 @@ from exitway.resources.registry import Registry
 class Case:
     """One expectation: this call of this workload gets this verdict, with this reason and by this rule where they are given.
 
+    ``said``: the call as the user wrote it.
     ``rule``: as the user names it: ``stripe``, ``shop/stripe`` or ``egress-rule/shop/stripe``. ``at``: the moment; None: now.
     ``group`` and ``because`` are the user's words.
     """
 
     expected: Verdict
+    said: str
     target: Call | Packet
     workload: Workload
     place: Place
@@ -37,7 +40,7 @@ class Case:
     because: str = ""
 
     def __str__(self) -> str:
-        return f"{self.expected} {target_text(self.target)}"
+        return f"{self.expected} {self.said}"
 
     @property
     def who(self) -> str:
@@ -45,12 +48,15 @@ class Case:
         return ", ".join([self.workload.namespace, *(f"{key}={value}" for key, value in self.workload.labels.items())])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
-    """What was decided of a case, and in which of verdict, reason and rule it is not what was expected."""
+    """What came of a case, and in which of verdict, reason and rule it is not what was expected.
+
+    Where the rules and the proxy's configuration disagree (a ``fault``), no test passes.
+    """
 
     case: Case
-    decision: Decision
+    explanation: Explanation
     differs: tuple[str, ...] = ()
 
     @property
@@ -58,57 +64,59 @@ class Outcome:
         """Whether it is what was expected."""
         return not self.differs
 
+    @property
+    def decision(self) -> Decision:
+        """What was decided."""
+        return self.explanation.decision
 
-class Trial:
-    """Rules that cases are tried on. ``now``: the moment of those that name none."""
 
-    def __init__(self, registry: Registry, now: datetime) -> None:
+class Stage:
+    """Rules that cases are tried on. ``scene_of``: a workload under these rules, at a moment; ``now``: the moment of cases that name none."""
+
+    def __init__(self, registry: Registry, scene_of: Callable[[Workload, datetime], Scene], now: datetime) -> None:
         self.registry = registry
+        self._scene_of = scene_of
         self._now = now
-        self._policies: dict[tuple[str, tuple[tuple[str, str], ...], datetime], Policy] = {}
+        self._scenes: dict[tuple[str, tuple[tuple[str, str], ...], datetime], Scene] = {}
+        self._tried: list[Outcome] = []
 
     def outcome(self, case: Case) -> Outcome:
         """What comes of a case."""
-        decision = self._decision(case)
+        explanation = explain(self._scene(case), case.target)
+        decision = explanation.decision
         differs = {
             "verdict": decision.verdict is not case.expected,
             "reason": case.reason not in (None, decision.reason),
             "rule": bool(case.rule) and not (decision.because and names(case.rule, decision.because)),
+            "fault": bool(explanation.fault),
         }
-        return Outcome(case, decision, tuple(what for what, other in differs.items() if other))
+        self._tried.append(Outcome(case, explanation, tuple(what for what, other in differs.items() if other)))
+        return self._tried[-1]
 
-    def policy(self, case: Case) -> Policy:
-        """What the rules mean for the workload of the case."""
-        workload, at = case.workload, case.at or self._now
-        key = workload.namespace, tuple(sorted(workload.labels.items())), at
-        if key not in self._policies:
-            self._policies[key] = compile_policy(self.registry.intents_for(workload.namespace), workload, at)
-        return self._policies[key]
-
-    def unused(self, outcomes: Sequence[Outcome]) -> list[Key]:
-        """The rules that speak of no call of these: what they say could change, and no case would tell."""
-        used = {outcome.decision.because for outcome in outcomes if outcome.decision.reason in _BY_RULE}
-        cases = [outcome.case for outcome in outcomes]
+    def unused(self) -> list[Key]:
+        """The rules that speak of no call that was tried: what they say could change, and no case would tell."""
+        used = {outcome.decision.because for outcome in self._tried if outcome.decision.reason in _BY_RULE}
+        cases = [outcome.case for outcome in self._tried]
         return [
             resource.key
             for resource in self.registry
             if resource.key not in used and not any(self._speaks_of(resource.intents, case) for case in cases)
         ]
 
-    def _decision(self, case: Case) -> Decision:
-        if isinstance(case.target, Packet):
-            return Decision(Verdict.DENY, Reason.NOT_CAPTURED)
-        return decide(self.policy(case), case.target)
+    def _scene(self, case: Case) -> Scene:
+        workload, at = case.workload, case.at or self._now
+        key = workload.namespace, tuple(sorted(workload.labels.items())), at
+        if key not in self._scenes:
+            self._scenes[key] = self._scene_of(workload, at)
+        return self._scenes[key]
 
     def _speaks_of(self, intents: Iterable[Intent], case: Case) -> bool:
         """Whether these alone would decide the call."""
-        if isinstance(case.target, Packet):
-            return False
         own = [intent for intent in intents if concerns(intent, case.workload)]
-        return (
-            bool(own)
-            and decide(compile_policy(own, case.workload, case.at or self._now), case.target).reason in _BY_RULE
-        )
+        if not own or isinstance(case.target, Packet):
+            return False
+        policy = compile_policy(own, case.workload, case.at or self._now)
+        return decide(policy, case.target).reason in _BY_RULE
 
 
 def names(word: str, key: Key) -> bool:
@@ -126,14 +134,4 @@ def chosen(cases: Iterable[Case], keyword: str) -> Iterator[Case]:
             yield case
 
 
-def target_text(target: Call | Packet) -> str:
-    """A call as people write it."""
-    if isinstance(target, Call):
-        return call_text(target)
-    return f"{target.protocol} {target.name or target.address}:{target.port}"
-
-
 _BY_RULE = (Reason.RULE, Reason.DENIED)
-
-Places = Mapping[Key, Place]
-"""Where rules stand."""

@@ -117,6 +117,7 @@ def _cases(group: _Group, field: str, whose: _Whose, document: Document, name: s
             inner = whose.of(call)
             yield Case(
                 expected,
+                " ".join(filter(None, (call.method, call.protocol, call.call))),
                 read_target(call.call, method=call.method, protocol=call.protocol),
                 Workload(inner.namespace, "test", inner.labels),
                 place,

@@ -3,54 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from xml.etree import ElementTree as ET
 
+from exitway.explain.sheet import SENTENCES, PlaceOf, rule_text
 from exitway.explain.suite import Outcome
-from exitway.names.call import Decision, Reason
-from exitway.names.key import Key
-from exitway.resources.problem import Place
-
-Locate = Callable[[Key], Place | None]
-"""Where a rule stands, if it is of a file."""
-
-SENTENCES = {
-    Reason.RULE: "a rule allows it",
-    Reason.RANGE: "it is in a range that goes past the proxy",
-    Reason.NO_RULE: "no rule allows the destination",
-    Reason.PORT: "the nearest rule allows the destination on other ports",
-    Reason.PROTOCOL: "the nearest rule allows the destination and port for another protocol",
-    Reason.METHOD: "the nearest rule allows the destination, port and path, not this method",
-    Reason.PATH: "the nearest rule allows the destination and port, not this path, or not written like this",
-    Reason.DENIED: "a DENY rule names it",
-    Reason.MISMATCH: "the SNI is not the name that was asked for",
-    Reason.NOT_CAPTURED: "nothing but TCP leaves",
-}
+from exitway.explain.words import listed
+from exitway.names.call import Reason
 
 
-def verdict_text(decision: Decision, locate: Locate) -> str:
-    """``denied (port: ...): egress-rule/shop/stripe (rules/stripe.yml:4:9)``."""
-    said = "allowed" if decision.allowed else f"denied ({decision.reason}: {SENTENCES[decision.reason]})"
-    if decision.because is None:
-        return said
-    return f"{said}{' by' if decision.allowed else ':'} {rule_text(decision.because, locate)}"
+def verdict_text(outcome: Outcome, place_of: PlaceOf) -> str:
+    """``denied (port), nearest shop/stripe (rules/stripe.yml:6:5): port 443 (for TLS: https://) is allowed, you asked for 80``."""
+    explanation = outcome.explanation
+    decision = explanation.decision
+    rule = rule_text(decision.because, explanation.target, place_of) if decision.because else ""
+    if explanation.fault:
+        return explanation.fault
+    if decision.allowed:
+        return f"allowed by {rule}"
+    if decision.reason is Reason.DENIED:
+        return f"denied by {rule}"
+    if not explanation.near:
+        return f"denied ({decision.reason}): {SENTENCES[decision.reason]}"
+    near = explanation.near[0]
+    return f"denied ({decision.reason}), nearest {rule_text(near.rule, near.target, place_of)}: {listed(near.differs)}"
 
 
-def rule_text(key: Key, locate: Locate) -> str:
-    """The rule, and where it stands."""
-    place = locate(key)
-    return f"{key} ({place})" if place else str(key)
-
-
-def line(outcome: Outcome, locate: Locate) -> str:
+def line(outcome: Outcome, place_of: PlaceOf) -> str:
     """One line: where, what was expected, what is decided and why."""
     case = outcome.case
     why = f" - {case.because}" if case.because else ""
     if outcome.passed:
         return f"{case.place}: PASSED {case} ({case.who}){why}"
-    return f"{case.place}: FAILED {case} ({case.who}): {expected(outcome)}{verdict_text(outcome.decision, locate)}{why}"
+    return f"{case.place}: FAILED {case} ({case.who}): {expected(outcome)}{verdict_text(outcome, place_of)}{why}"
 
 
 def expected(outcome: Outcome) -> str:
@@ -78,7 +65,7 @@ class Run:
     seconds: float
 
 
-def junit(outcomes: Sequence[Outcome], unused: Sequence[str], run: Run, locate: Locate) -> bytes:
+def junit(outcomes: Sequence[Outcome], unused: Sequence[str], run: Run, place_of: PlaceOf) -> bytes:
     """The outcomes in the form that CI servers read: a ``testsuite`` for each file.
 
     There is no standard. This is valid by the schema of Ant's reports (windyroad/JUnit-Schema) and by that of Jenkins (xunit-plugin,
@@ -86,7 +73,7 @@ def junit(outcomes: Sequence[Outcome], unused: Sequence[str], run: Run, locate: 
     """
     root = ET.Element("testsuites")
     for file, group in groupby(outcomes, key=lambda outcome: outcome.case.place.file):
-        _suite(root, file, [_case(outcome, locate) for outcome in group], run)
+        _suite(root, file, [_case(outcome, place_of) for outcome in group], run)
     if unused:
         _suite(root, "coverage", [_unused(rule) for rule in unused], run)
     ET.indent(root)
@@ -106,15 +93,15 @@ def _suite(root: ET.Element, name: str, cases: Sequence[ET.Element], run: Run) -
     ET.SubElement(suite, "system-err")
 
 
-def _case(outcome: Outcome, locate: Locate) -> ET.Element:
+def _case(outcome: Outcome, place_of: PlaceOf) -> ET.Element:
     case = outcome.case
     stem = re.sub(r"\.[^.]*$", "", case.place.file).strip("./").replace("/", ".")
     named = {"classname": ".".join(filter(None, (stem, case.group))), "name": f"{case} ({case.who})"}
     element = ET.Element("testcase", {name: _xml(text) for name, text in named.items()}, time="0")
     if not outcome.passed:
-        said = f"{expected(outcome)}{verdict_text(outcome.decision, locate)}"
+        said = f"{expected(outcome)}{verdict_text(outcome, place_of)}"
         failure = ET.SubElement(element, "failure", message=_xml(said), type=outcome.differs[0])
-        failure.text = _xml(line(outcome, locate))
+        failure.text = _xml(line(outcome, place_of))
     return element
 
 
