@@ -118,7 +118,9 @@ def test_envoy_accepts_what_is_generated(tmp_path_factory, rules):
     """The real Envoy validates the bootstrap with the snapshot in it, delivered as static resources."""
     policy = compile_policy(rules, WORKLOAD, NOW)
     authorities = "/etc/ssl/certs/ca-certificates.crt"
-    config = bootstrap(Machine("/tmp/xds.sock", "/tmp/admin.sock", PROXY.resolver, authorities, 7, 1000))
+    config = bootstrap(
+        Machine("/tmp/xds.sock", "/tmp/admin.sock", PROXY.resolver, authorities, 7, 1000, "/tmp/access.log")
+    )
     captured = Captured("one", WORKLOAD, "", "http/one")
     tcp = tcp_listener(captured, PROXY) | deciding_tcp(policy, {"db.example": ("240.240.0.2", "2001:2::2")})
     listener = json.loads(json.dumps(capturing_listener(captured, PROXY) | deciding(policy)))

@@ -6,6 +6,7 @@ Wire format: ``linux/netfilter/nfnetlink.h``, ``nfnetlink_log.h``. Netlink is in
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import os
 import socket
@@ -75,17 +76,21 @@ class RefusalLog:
         return cls(in_netns(netns, open_socket), told)
 
     def close(self) -> None:
-        """Stop."""
+        """Stop, when all that it has told until now is passed on."""
         self._loop.remove_reader(self._socket)
+        while self._receive():
+            pass
         self._socket.close()
 
-    def _receive(self) -> None:
+    def _receive(self) -> bool:
+        """Whether there may be more."""
         try:
             datagram = self._socket.recv(1 << 16)
-        except OSError:  # ENOBUFS: we were too slow, and some are lost
-            return
+        except OSError as error:  # ENOBUFS: we were too slow, and some are lost
+            return error.errno == errno.ENOBUFS
         for one in reports(datagram):
             self._told(one)
+        return True
 
 
 def open_socket() -> socket.socket:

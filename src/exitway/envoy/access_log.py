@@ -61,6 +61,21 @@ def access_log(path: str, workload: str = LISTENER_ID) -> list[Json]:
     ]
 
 
+MARK = "/ready?mark="
+"""What the admin interface is asked, with a word of one's own, for a line in the log: all that was logged before stands before it."""
+
+
+def mark_log(path: str) -> Json:
+    """Of all that the admin interface is asked, the marks, to the same file."""
+    log = extension(
+        "envoy.access_loggers.file",
+        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        path=path,
+        log_format={"json_format": {"access": "Mark", "mark": "%REQ(:PATH)%"}},
+    )
+    return log | {"filter": {"header_filter": {"header": {"name": ":path", "string_match": {"prefix": MARK}}}}}
+
+
 def tcp_access_log(path: str, workload: str = LISTENER_ID) -> Json:
     """For a TCP proxy: a line when the connection outside stands, and one at the end."""
     return {"access_log": access_log(path, workload), "access_log_options": {"flush_access_log_on_connected": True}}

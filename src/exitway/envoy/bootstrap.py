@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from exitway.envoy.access_log import mark_log
 from exitway.envoy.api import Json
 from exitway.envoy.cluster import clusters
 from exitway.envoy.control import ads_config, on_this_machine
@@ -20,7 +21,7 @@ LONGEST_EXPRESSION = 100_000
 class Machine:
     """Paths of Unix sockets; ``resolver``, ``authorities`` and ``mark`` as in :func:`exitway.envoy.cluster.clusters`.
 
-    ``connections``: how many may arrive. Envoy ends when it has no file left for one, and all workloads share it.
+    ``connections``: how many may arrive. Envoy ends when it has no file left for one, and all workloads share it. ``access_log``: of all of them.
     """
 
     xds_socket: str
@@ -29,13 +30,17 @@ class Machine:
     authorities: str
     mark: int
     connections: int
+    access_log: str
 
 
 def bootstrap(machine: Machine) -> Json:
     """The whole of it, in Envoy's JSON."""
     return {
         "node": {"id": NODE, "cluster": NODE},
-        "admin": {"address": {"pipe": {"path": machine.admin_socket, "mode": 0o600}}},
+        "admin": {
+            "address": {"pipe": {"path": machine.admin_socket, "mode": 0o600}},
+            "access_log": [mark_log(machine.access_log)],
+        },
         "dynamic_resources": {
             "ads_config": ads_config(),
             "lds_config": ADS,

@@ -39,6 +39,7 @@ from exitway.server.program import Member, Program
 from exitway.server.record import Recorder
 from exitway.server.revoke import Revoker
 from exitway.server.running import Running
+from exitway.server.settle import settle
 from exitway.server.steer import Steerer
 from exitway.server.supervise import Supervisor, system_authorities
 from exitway.settings import Settings
@@ -91,6 +92,7 @@ class Engine(ABC):
             system_authorities(),
             wall.mark,
             _connections(),
+            str(access_log),
         )
         self.supervisor = Supervisor(envoy_process(settings), bootstrap(machine), self.proxy_starts, self.proxy_strayed)
         self.guard = Guard(wall, names, loopback=loopback)
@@ -200,6 +202,13 @@ class Engine(ABC):
         direct = policy.direct if policy else Direct()
         ported = sorted(f"{name}:{port}" for name, port in (*direct.names, *direct.networks))
         return [*map(str, direct.ranges), *ported]
+
+    async def settled(self) -> bool:
+        """Wait until all is written that workloads have done which have ended by now, but not for ever; whether it is."""
+        await self.publish()
+        acknowledged = await self.acknowledged()
+        access_log = self.settings.runtime_dir / "access.log"
+        return acknowledged and await settle(self.settings.admin_socket, access_log, self._recorder.up_to_now)
 
     def seen(self, member: Member, packet: Refused | Opened) -> None:
         """What the kernel tells of a workload: what it refused, and what goes past the proxy."""

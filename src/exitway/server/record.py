@@ -72,6 +72,7 @@ class Recorder:
         """Flows that could not be written, since we began."""
         self.problem = ""
         """Why flows cannot be written; empty: they can."""
+        self._round = asyncio.Event()
         self._recall()
 
     def observe(
@@ -131,6 +132,12 @@ class Recorder:
         name = call.asked or ""
         self.tell([Flow(now(), observed.workload, name, call.address, call.port, "TCP", decision, detail)])
 
+    async def up_to_now(self) -> None:
+        """Wait until all is written that the log holds now. A disk that is full is waited for."""
+        for _ in ("begun already", "begun from now on"):
+            await self._round.wait()
+        self._commit(at_once=True)
+
     async def follow(self, admin_socket: Path, begun: Callable[[bytes], None]) -> None:
         """Write flows as they come, until cancelled; ``begun`` gets the line of all that runs, when it is first told of."""
         while True:
@@ -144,6 +151,9 @@ class Recorder:
             except OSError as error:
                 _log.warning("the access log cannot be kept small: %s", error)
                 await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                ended, self._round = self._round, asyncio.Event()
+                ended.set()
             await asyncio.sleep(INTERVAL_SECONDS)
 
     async def retain(self, days: int, megabytes: int) -> None:

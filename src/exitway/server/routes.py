@@ -51,10 +51,17 @@ def routes(server: Server) -> list[Route]:
             raise Refusal(404, "NotFound", f"there is no workload {identity}")
         return JSONResponse(server.workloads.brought(identity))
 
+    async def end(request: Request) -> Response:
+        """It has ended. The answer comes when all that it has done is written."""
+        if (identity := request.path_params["id"]) in server.workloads.running:
+            await server.workloads.remove(identity)
+        return JSONResponse({"settled": await server.settled()})
+
     return [
         Route("/exitway/v1/workloads", add, methods=["POST"]),
         Route("/exitway/v1/workloads/{id}", brought, methods=["GET"]),
         Route("/exitway/v1/workloads/{id}", remove, methods=["DELETE"]),
+        Route("/exitway/v1/workloads/{id}/end", end, methods=["POST"]),
         *reading_routes(server),
     ]
 
