@@ -1,0 +1,119 @@
+"""What is to be let out, said without any rule: what was recorded, and what was asked for beyond it. And the calls just outside of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from exitway.learn.rule import Learned
+from exitway.learn.use import Use
+from exitway.names.call import Call, Sort
+from exitway.names.host import patterns
+from exitway.names.request import path_matches
+
+NOBODY = "never-asked-for"
+FOURTH_HOST = f"{NOBODY}.example"
+"""A name of nobody (RFC 2606)."""
+MAX_LABEL, MAX_NAME = 63, 253
+USUAL_PORTS = (22, 80, 443, 8080)
+METHODS = ("GET", "POST", "DELETE")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Of one kind of workload. ``hosts_only``: requests of any method and path."""
+
+    learned: Learned
+    hosts_only: bool
+
+    def holds(self, call: Call) -> bool:
+        """Whether the call is to be let out."""
+        dialled = call.asked or (str(ip_network(call.address)) if call.address else "")
+        if any(use.call.sort is Sort.TCP or "/" in dialled for use in self._at(dialled, call.port)):
+            return True
+        if call.sort is Sort.TCP or (call.sort is Sort.TLS and call.asked not in (None, call.name)):
+            return False
+        return any(self._alike(use.call, call) for use in self._at(call.name, call.port))
+
+    def _at(self, name: str, port: int) -> Iterator[Use]:
+        """The calls to a destination, or to those that a pattern was made of."""
+        for pattern in patterns(name):
+            for use in self.learned.by_destination.get(str(pattern), ()):
+                if use.call.port == port:
+                    yield use
+
+    def _alike(self, recorded: Call, call: Call) -> bool:
+        if recorded.sort is not call.sort:
+            return False
+        same = recorded.method == call.method and path_matches(recorded.path, call.path)
+        return call.sort is Sort.TLS or (call.path.startswith("/") and (self.hosts_only or same))
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A call that is not to be let out, and in what it differs from one that is."""
+
+    call: Call
+    of: Call
+    difference: str
+
+
+def outside(extent: Extent) -> Iterator[Near]:
+    """Calls near those that were recorded, none of which is to be let out, each once."""
+    told = set()
+    for use in extent.learned.uses:
+        for difference, call in _near(use.call):
+            if call not in told and not extent.holds(call):
+                told.add(call)
+                yield Near(call, use.call, difference)
+
+
+def _near(call: Call) -> Iterator[tuple[str, Call]]:
+    for port in (call.port + 1, call.port - 1, *USUAL_PORTS):
+        if 1 <= port <= 65535:
+            yield "another port", replace(call, port=port)
+    yield from (("another protocol", other) for other in _otherwise_spoken(call))
+    if call.sort is Sort.HTTP:
+        yield from (("another method", replace(call, method=method)) for method in METHODS)
+        yield from (("another path", replace(call, path=path)) for path in _paths(call.path))
+    if name := call.name or call.asked:
+        yield from (("another name", _to(call, other)) for other in _names(name))
+    if call.sort is Sort.TLS:
+        yield "dialled by an address", replace(call, asked="", address="198.51.100.1")
+        yield "dialled by another name", replace(call, asked=FOURTH_HOST)
+    if call.address and not call.asked:
+        yield "another address", replace(call, address=str(_neighbour(call.address)))
+
+
+def _names(name: str) -> Iterator[str]:
+    """Names beside, below and above it, one that ends like it, and somebody else's."""
+    first, _, parent = name.partition(".")
+    beside = f"{NOBODY}.{parent}" if parent else NOBODY
+    for other in (beside, f"{NOBODY}.{name}", parent, f"x{name}"[-MAX_NAME:], FOURTH_HOST):
+        if other and len(other) <= MAX_NAME and len(first) < MAX_LABEL:
+            yield other
+
+
+def _neighbour(address: str) -> IPv4Address | IPv6Address:
+    one = ip_address(address)
+    return type(one)(int(one) ^ 1)
+
+
+def _to(call: Call, name: str) -> Call:
+    return replace(call, name=call.name and name, asked=call.asked and name)
+
+
+def _otherwise_spoken(call: Call) -> Iterator[Call]:
+    """Every protocol, to the same destination and port."""
+    name = call.name or call.asked or ""
+    yield Call(Sort.TLS, call.port, name, call.address, call.asked)
+    yield Call(Sort.HTTP, call.port, name or call.address, call.address, call.asked)
+    yield Call(Sort.TCP, call.port, "", call.address, call.asked)
+
+
+def _paths(path: str) -> Iterator[str]:
+    yield f"{path.removesuffix('/')}/{NOBODY}"
+    yield f"{path}x"
+    yield path.rpartition("/")[0] or "/"
+    yield "/"

@@ -1,0 +1,131 @@
+"""What was recorded, sorted: calls that a rule can let out again, each with all that was seen of it, and what is left out, with the reason.
+
+What counts is what went out: what a rule let out, and what an audit let through. What was denied counts only where that is asked for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from exitway.explain.target import call_text
+from exitway.flows.flow import Flow
+from exitway.learn.obstacle import Wanted, is_synthetic, obstacle, private_addresses, went_out, without_name
+from exitway.learn.seen import NOTHING, Seen, together
+from exitway.names.call import Call, Sort
+
+Labels = tuple[tuple[str, str], ...]
+
+PASSING_LABELS = (
+    "pod-template-hash", "controller-revision-hash", "pod-template-generation", "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index",
+    "controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-completion-index",
+)  # fmt: skip
+"""Labels that the next pod of the same workload has otherwise (https://kubernetes.io/docs/reference/labels-annotations-taints/)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A call that a rule can let out.
+
+    ``direct``: it went past the proxy. ``vouchers``: the file of authorities (empty: those of the system) where the proxy spoke TLS for it; None: it
+    did not. ``addresses``: private ones that its name led to.
+    """
+
+    call: Call
+    namespace: str
+    labels: Labels = ()
+    direct: bool = False
+    vouchers: str | None = None
+    seen: Seen = NOTHING
+    addresses: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is not learned, in a few words, and why. ``passed``: it went out, and will not with the rules that are learned."""
+
+    what: str
+    why: str
+    passed: bool
+    seen: Seen = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """In the order in which each was seen first."""
+
+    uses: tuple[Use, ...]
+    left: tuple[Left, ...]
+
+
+Vouchers = Callable[[Flow], str | None]
+"""Of a flow, as in :class:`Use`: the rules that were in force know."""
+
+
+def read(flows: Iterable[Flow], wanted: Wanted, vouchers: Vouchers = lambda _: None) -> Recording:
+    """Sort flows. What is equal but for what was seen of it becomes one."""
+    uses: defaultdict[Use, list[Flow]] = defaultdict(list)
+    left: defaultdict[Left, list[Flow]] = defaultdict(list)
+    for flow in flows:
+        call = call_of(flow)
+        if why := obstacle(flow, call, wanted):
+            left[Left(_what(flow, call), why, went_out(flow))].append(flow)
+        elif call is not None:
+            use = Use(_learned(call), flow.namespace, lasting(flow.labels), flow.decision.direct, vouchers(flow))
+            uses[use].append(flow)
+            if _uncounted(flow, call) and not wanted.hosts_only:
+                left[_further(call)].append(replace(flow, count=flow.count - 1))
+    return Recording(
+        tuple(replace(use, seen=_seen(seen), addresses=_addresses(seen)) for use, seen in uses.items()),
+        tuple(replace(one, seen=_seen(seen)) for one, seen in left.items()),
+    )
+
+
+def call_of(flow: Flow) -> Call | None:
+    """The call that a flow was, as any workload would make it: the name behind an address counts, not the address. None: it was not TCP."""
+    sort = Sort.HTTP if flow.protocol.startswith("HTTP") else _SORTS.get(flow.protocol)
+    if sort is None:
+        return None
+    address, asked = ("", flow.asked or flow.name) if is_synthetic(flow.address) else (flow.address, "")
+    name = "" if sort is Sort.TCP else flow.name
+    call = Call(sort, flow.port, name, address, asked)
+    return replace(call, method=flow.method, path=flow.path) if sort is Sort.HTTP else call
+
+
+_SORTS = {"TLS": Sort.TLS, "TCP": Sort.TCP}
+
+
+def lasting(labels: Mapping[str, str]) -> Labels:
+    """Labels that are the workload's, not of one of its lives."""
+    return tuple(sorted((key, value) for key, value in labels.items() if key not in PASSING_LABELS))
+
+
+def _uncounted(flow: Flow, call: Call) -> bool:
+    """Whether it stands for requests of which neither method nor path is known: they are told apart under audit, and where they are denied."""
+    return call.sort is Sort.HTTP and flow.decision.allowed and not flow.audit and flow.count > 1
+
+
+def _further(call: Call) -> Left:
+    why = "their methods and paths are kept under audit only (--hosts-only leaves methods and paths out)"
+    return Left(f"further requests to {call.name} port {call.port}", why, passed=True)
+
+
+def _learned(call: Call) -> Call:
+    """What a rule is to let out: what was said to an address without a name cannot be told apart there."""
+    return Call(Sort.TCP, call.port, address=call.address, asked="") if without_name(call) else call
+
+
+def _what(flow: Flow, call: Call | None) -> str:
+    """``UDP 198.18.0.53 port 53``, ``GET http://a.example:8080/x``."""
+    if call is not None and (call.name or call.asked or call.address):
+        return call_text(call)
+    return f"{flow.protocol} {flow.name or flow.address} port {flow.port}"
+
+
+def _seen(flows: Iterable[Flow]) -> Seen:
+    return together(map(Seen.of, flows))
+
+
+def _addresses(flows: Iterable[Flow]) -> frozenset[str]:
+    return frozenset(address for flow in flows for address in private_addresses(flow))
