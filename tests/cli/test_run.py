@@ -3,7 +3,7 @@ import pytest
 from click.testing import CliRunner
 
 from exitway.cli.options import read_labels
-from exitway.cli.run import _name, _publications, run
+from exitway.cli.run import _name, _publications, _stem, run
 
 PARAMETER = click.Option(["-x"])
 CONTEXT = click.Context(run)
@@ -47,6 +47,6 @@ def test_no_command_and_unknown_options_are_wrong_usage():
     [("java", "java"), ("/usr/bin/Python3.11", "python3-11"), ("./a b", "a-b"), ("_", "run"), ("x" * 100, "x" * 40)],
 )
 def test_a_workload_is_named_after_its_program(program, stem):
-    names = {_name(program) for _ in range(10)}
+    names = {_name(_stem(program)) for _ in range(10)}
     assert len(names) == 10
     assert {name.rpartition("-")[0] for name in names} == {stem}

@@ -30,6 +30,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "flows": ("exitway.cli.flows:flows", "Show what programs have called, and what became of it."),
         "top": ("exitway.cli.top:top", "Show where programs go now, and how much, live."),
         "explain": ("exitway.cli.explain:explain", "Say whether a call may leave, why, and what would let it out."),
+        "learn": ("exitway.cli.learn:learn", "Write the least rules that let out what was recorded, and prove it."),
         "test": (
             "exitway.cli.test:test",
             "Try the calls of files on rules, and say which are not decided as expected.",

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,11 +20,15 @@ from exitway.capture.job import end_like
 from exitway.capture.relay import Relay
 from exitway.capture.sandbox import Sandbox
 from exitway.capture.seal import Seal
-from exitway.cli import options
+from exitway.cli import lesson, options
 from exitway.cli.client import Client, Refusal
 from exitway.cli.daemon import Background
+from exitway.cli.lesson import Asked
 from exitway.resources.problem import Problem, Problems
 from exitway.settings import Settings
+
+if TYPE_CHECKING:
+    from exitway.cli.recording import Recording
 
 WORKLOADS = "/exitway/v1/workloads"
 AUDIT = "exitway: AUDIT: what no rule allows is let through, and only recorded"
@@ -79,6 +83,15 @@ def _ranges(ctx: click.Context, param: click.Parameter, value: str | None) -> li
 @click.option(
     "--audit", is_flag=True, help="Let through what is denied, and only record it. For learning what a program needs."
 )
+@lesson.options(
+    rules=click.option(
+        "--learn",
+        "rules",
+        metavar="FILE",
+        type=lesson.FILE,
+        help="As --audit, and at the end write the least rules that let just this run out.",
+    )
+)
 @click.option(
     "--require-enforce",
     is_flag=True,
@@ -107,6 +120,7 @@ def run(
     publish: list[dict[str, Any]],
     filenames: tuple[str, ...],
     audit: bool,
+    asked: Asked,
     require_enforce: bool,
     include: list[str] | None,
     exclude: list[str] | None,
@@ -119,13 +133,16 @@ def run(
     exitway run -- curl http://httpbin.org/headers
     exitway run -n shop -l app=checkout -p 8080 -- java EgressHttpbin.java
     exitway run -f egress_httpbin.yml -- curl http://httpbin.org/headers
+    exitway run --learn rules.yml -- pip install six
 
     It sees this machine's files, but no network: only a proxy that answers for it. UDP, ICMP and whatever else is not TCP is refused.
     Where no server runs, one is started, and ends a moment after the last such command.
     """  # noqa: D301 - \b keeps click from filling the paragraph
+    _check(asked, require_enforce=require_enforce)
     settings = Settings.from_environment()
     documents = _read(filenames, namespace)
-    namespace, name = namespace or options.DEFAULT_NAMESPACE, name or _name(command[0])
+    stem = name or _stem(command[0])
+    namespace, name = namespace or options.DEFAULT_NAMESPACE, name or _name(stem)
     seal = Seal.prepare(f"{namespace}/{name}", [settings.runtime_dir, settings.state_dir])
     background = (
         Background(settings, "--until-idle") if server is None else None
@@ -140,7 +157,7 @@ def run(
         "labels": labels,
         "rules": [document.wire for document in documents],
         "publish": publish,
-        "audit": audit,
+        "audit": audit or bool(asked.rules),
         "requireEnforce": require_enforce,
         "includeIPRanges": include,
         "excludeIPRanges": exclude or [],
@@ -151,11 +168,31 @@ def run(
             relay.lead_to(sandbox.pid)
         if background:
             background.wait()
-        _announce(Client(settings, server), {**workload, "pid": sandbox.pid}, documents)
-        if background:
+        client = Client(settings, server)
+        identity = _announce(client, {**workload, "pid": sandbox.pid}, documents)
+        recording = _record(asked, client, namespace, name, stem, identity, documents) if asked.rules else None
+        if background and not recording:
             background.release()
         code = sandbox.execute(command)
+    if recording:
+        recording.finish(code)
     end_like(code)
+
+
+def _check(asked: Asked, *, require_enforce: bool) -> None:
+    """Raise what is wrong with the options for learning."""
+    if asked.rules is None and asked != Asked(None, None):
+        raise click.UsageError("--tests, --wildcards, --hosts-only, --addresses, --denied and --overwrite need --learn")
+    if asked.rules and require_enforce:
+        raise click.UsageError("--learn lets through what is denied, which --require-enforce refuses")
+    asked.check()
+
+
+def _record(asked: Asked, client: Client, *run: Any) -> Recording:
+    """``run``: what a :class:`~exitway.cli.recording.Run` is made of."""
+    from exitway.cli.recording import Recording, Run
+
+    return Recording.begin(asked, client, Run(*run))
 
 
 def _enter_home(directory: Path, background: Background | None) -> None:
@@ -181,14 +218,18 @@ def _read(filenames: Sequence[str], namespace: str | None) -> Sequence[Any]:
     return documents
 
 
-def _name(program: str) -> str:
-    """The program's name as a name of Kubernetes (RFC 1123 label), with a suffix that tells several runs apart."""
-    stem = re.sub(r"[^a-z0-9]+", "-", Path(program).name.lower()).strip("-")[:40].strip("-")
-    return f"{stem or 'run'}-{os.urandom(3).hex()}"
+def _name(stem: str) -> str:
+    """With a suffix that tells several runs apart."""
+    return f"{stem}-{os.urandom(3).hex()}"
 
 
-def _announce(client: Client, workload: dict[str, Any], documents: Sequence[Any]) -> None:
-    """Returns when the proxy listens inside. What the server has against it is said at its place in the files."""
+def _stem(program: str) -> str:
+    """The program's name as a name of Kubernetes (RFC 1123 label)."""
+    return re.sub(r"[^a-z0-9]+", "-", Path(program).name.lower()).strip("-")[:40].strip("-") or "run"
+
+
+def _announce(client: Client, workload: dict[str, Any], documents: Sequence[Any]) -> str:
+    """Returns the workload's id when the proxy listens inside. What the server has against it is said at its place in the files."""
     try:
         answer = client.request("POST", WORKLOADS, workload)
     except Refusal as refusal:
@@ -200,3 +241,4 @@ def _announce(client: Client, workload: dict[str, Any], documents: Sequence[Any]
         ) from None
     if answer["audit"]:
         click.secho(AUDIT, err=True, fg="yellow", bold=True)
+    return str(answer["id"])

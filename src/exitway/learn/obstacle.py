@@ -40,14 +40,14 @@ def obstacle(flow: Flow, call: Call | None, wanted: Wanted) -> str:
 def went_out(flow: Flow) -> bool:
     """Whether it was let through: by a rule, or by an audit, which dials nothing where it leads nowhere.
 
-    Where a connection was tried and failed, no address is told, but the flags of the failure.
+    Of what was broken off before anything was dialled nobody knows where it would have led: it is taken for let through.
     """
-    tried = bool(flow.upstream) or not _TRIED.isdisjoint(flow.detail.partition(" ")[0].split(","))
-    return flow.decision.allowed or (flow.audit and tried)
+    flags = flow.detail.partition(" ")[0].split(",")
+    return flow.decision.allowed or (flow.audit and (bool(flow.upstream) or _NOWHERE.isdisjoint(flags)))
 
 
-_TRIED = frozenset({"UF", "UC", "UR", "UT", "URX", "LR"})
-"""Of Envoy's response flags those that are about a connection outside
+_NOWHERE = frozenset({"DF", "UH", "DPE"})
+"""Of Envoy's response flags those of a name without an address, of an address that is refused, and of what is no HTTP
 (https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage#response-flags)."""
 
 

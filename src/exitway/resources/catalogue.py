@@ -19,6 +19,7 @@ AREAS = {
     "16": "Flows",
     "17": "Calls that are asked about",
     "18": "Tests of rules, and what a change opens",
+    "19": "Learning rules",
     "20": "Findings of `exitway analyze`",
 }
 """The first two digits of a code."""
@@ -195,4 +196,8 @@ CATALOGUE = {
     "EXW2060": "a pod that may defeat the boundary",
     "EXW2061": "a namespace whose pods may opt out",
     "EXW2062": "a pod that no rule holds",
+    "EXW1901": "a file exists already",
+    "EXW1902": "a file cannot be written",
+    "EXW1903": "nothing was recorded",
+    "EXW1904": "what was learned is not proven",
 }

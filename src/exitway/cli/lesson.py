@@ -1,0 +1,201 @@
+"""What ``exitway learn`` and ``exitway run --learn`` have in common: what is wanted, the files that are written, the proof, what is said."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exitway.cli import problems
+from exitway.resources.problem import Place, Problem, Problems
+
+if TYPE_CHECKING:
+    from exitway.flows.flow import Flow
+    from exitway.learn.lesson import Lesson
+    from exitway.learn.obstacle import Wanted
+    from exitway.learn.prove import Proof
+    from exitway.resources.registry import Registry
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for by options. ``rules``: the file to write them to; None: stdout."""
+
+    rules: Path | None
+    tests: Path | None
+    wildcards: bool = False
+    hosts_only: bool = False
+    addresses: bool = False
+    denied: bool = False
+    overwrite: bool = False
+
+    @property
+    def wanted(self) -> Wanted:
+        """The same for who learns."""
+        from exitway.learn.obstacle import Wanted
+
+        return Wanted(self.denied, self.hosts_only, self.addresses, self.wildcards)
+
+    def check(self) -> None:
+        """Raise Problems: a file exists that was not to be overwritten, or could not be written. Asked before, and not after, an hour of work."""
+        found = [problem for path in (self.rules, self.tests) if path for problem in _faults(path, self.overwrite)]
+        if found:
+            raise Problems(found)
+
+    def write(self, found: Lesson, heading: Sequence[str]) -> None:
+        """Write the files; the rules to stdout, where no file is named. Raises Problems."""
+        from exitway.learn.expect import expectations
+
+        if self.rules:
+            _write(self.rules, found.text, self.overwrite)
+        else:
+            click.echo(found.text, nl=False)
+        if self.tests:
+            rules = os.path.relpath(self.rules, self.tests.parent) if self.rules else ""
+            _write(self.tests, expectations(found.learned, rules, heading, hosts_only=self.hosts_only), self.overwrite)
+
+
+def options(*, rules: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options, which the command gets as one ``asked``. ``rules``: the option for the file, which is called differently."""
+    chosen = [
+        rules,
+        click.option(
+            "--tests", metavar="FILE", type=FILE, help="Also write what was recorded as tests for `exitway test`."
+        ),
+        click.option(
+            "--wildcards",
+            is_flag=True,
+            help="In the place of several names under one parent, learn `*.parent`; never where strangers share the parent.",
+        ),
+        click.option(
+            "--hosts-only", is_flag=True, help="Learn no methods and paths: requests of any kind to what was seen."
+        ),
+        click.option(
+            "--addresses",
+            is_flag=True,
+            help="Also learn addresses that no name stands behind, and private ones that names led to.",
+        ),
+        click.option("--denied", is_flag=True, help="Also learn what was denied, or led nowhere."),
+        click.option("--overwrite", is_flag=True, help="Write the files also where they exist."),
+    ]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def with_asked(
+            *args: Any,
+            rules: Path | None,
+            tests: Path | None,
+            wildcards: bool,
+            hosts_only: bool,
+            addresses: bool,
+            denied: bool,
+            overwrite: bool,
+            **others: Any,
+        ) -> None:
+            asked = Asked(rules, tests, wildcards, hosts_only, addresses, denied, overwrite)
+            command(*args, asked=asked, **others)
+
+        for option in reversed(chosen):
+            with_asked = option(with_asked)
+        return with_asked
+
+    return decorate
+
+
+def _faults(path: Path, overwrite: bool) -> Iterable[Problem]:
+    place = Place(str(path))
+    if path.exists() and not overwrite:
+        yield Problem("EXW1901", "the file exists already", "--overwrite writes it anew", place=place)
+    elif not path.parent.is_dir():
+        yield Problem("EXW1902", "the file cannot be written: there is no such directory", place=place)
+    elif not os.access(path if path.exists() else path.parent, os.W_OK):
+        yield Problem("EXW1902", "the file cannot be written: permission denied", place=place)
+
+
+def _write(path: Path, text: str, overwrite: bool) -> None:
+    """Whole, or not at all. It may have come to be since it was asked for."""
+    try:
+        if not overwrite:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+            return
+        draft = path.with_name(f".{path.name}.draft")
+        draft.write_text(text, "utf-8")
+        draft.replace(path)
+    except FileExistsError:
+        raise Problems([*_faults(path, overwrite=False)]) from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise Problems([Problem("EXW1902", f"the file cannot be written: {reason}", place=Place(str(path)))]) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """``name``: of the rules; ``heading``: what the files begin with; ``in_force``: the rules that were, while it was recorded."""
+
+    name: str
+    heading: Sequence[str]
+    in_force: Callable[[], Registry]
+
+
+def write_lesson(flows: Sequence[Flow], asked: Asked, context: Context) -> bool:
+    """Learn, prove, write, and say what came of it; whether all is proven.
+
+    Raises:
+        Problems: nothing was recorded, or a file cannot be written.
+    """
+    from exitway.learn import report
+    from exitway.learn.lesson import lesson
+
+    if not flows:
+        raise Problems([Problem("EXW1903", "nothing was recorded", "`exitway flows` lists what is known")])
+    found = lesson(flows, asked.wanted, context.name, context.heading, Origination(context.in_force).of)
+    proof = _prove(found, asked)
+    asked.write(found, context.heading)
+    where = f"{asked.rules}: " if asked.rules else ""
+    for sentence in report.summary(found, proof, asked.wanted):
+        click.echo(problems.printable(f"exitway: {where}{sentence}"), err=True)
+    faults = [Problem("EXW1904", sentence) for sentence in report.faults(found, proof)]
+    problems.show(faults)
+    return not faults
+
+
+def _prove(found: Lesson, asked: Asked) -> Proof:
+    """By the text that is to be written, read as ``create`` reads it."""
+    from datetime import UTC, datetime
+
+    from exitway.cli.rules import rules_of
+    from exitway.learn.prove import prove
+    from exitway.resources.document import read_documents
+    from exitway.server.trial import Trial
+
+    now = datetime.now(UTC)
+    documents = read_documents(found.text.encode(), str(asked.rules or "")) if found.learned else []
+    registry = rules_of(documents, "").registry
+    return prove(found.learned, lambda workload: Trial(registry, workload, now), hosts_only=asked.hosts_only)
+
+
+class Origination:
+    """Where the proxy spoke TLS for a program: the rules that let it out know."""
+
+    def __init__(self, in_force: Callable[[], Registry]) -> None:
+        self._in_force = functools.cache(in_force)
+
+    def of(self, flow: Flow) -> str | None:
+        """The file of authorities of the rule that a flow was let out by (empty: those of the system); None: the proxy spoke no TLS for it."""
+        if flow.decision.because is None or not flow.decision.allowed or not flow.protocol.startswith("HTTP"):
+            return None
+        rule = self._in_force().get(flow.decision.because)
+        for target in (target for intent in (rule.intents if rule else ()) for target in intent.to):
+            if any(host.matches(flow.name) for host in target.hosts):
+                ports = (port for port in target.ports if port.number == flow.port and port.originate_tls)
+                if (port := next(ports, None)) is not None:
+                    return port.ca_file
+        return None
