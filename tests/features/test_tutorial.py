@@ -25,7 +25,7 @@ def same_every_time(text: str) -> str:
     return re.sub(r" +$|(?<=curl-)[0-9a-f]{6}|User-Agent.*|user-agent.*", "", text, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize(("page", "least"), [("tutorial.md", 16), ("kubectl.md", 11)])
+@pytest.mark.parametrize(("page", "least"), [("tutorial.md", 16), ("kubectl.md", 11), ("test.md", 5)])
 def test_a_page_gives_what_it_says(page: str, least: int) -> None:
     told = commands_and_outputs(page)
     assert len(told) >= least

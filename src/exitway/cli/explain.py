@@ -13,10 +13,8 @@ from exitway.cli.asker import Asker, anybody, running
 from exitway.cli.client import Client
 from exitway.cli.problems import printable
 from exitway.cli.target import Target
-from exitway.resources.problem import Problems
 
 if TYPE_CHECKING:
-    from exitway.cli.cluster_client import ClusterClient
     from exitway.cli.rules import Rules
     from exitway.explain.explanation import Explanation
     from exitway.explain.sheet import PlaceOf
@@ -85,7 +83,7 @@ def scene_of(
 ) -> tuple[Rules, Trial]:
     """The rules that are asked, and the scene of whoever asks. Raises Problems."""
     from exitway.cli.input import read_all
-    from exitway.cli.rules import rules_of
+    from exitway.cli.rules import rules_of, rules_to_ask
 
     if filenames:
         if workload:
@@ -96,7 +94,7 @@ def scene_of(
         return rules, _trial(rules, anybody(namespace, labels), direct=True)
     api = target.connect()
     asker = running(api, workload, namespace) if workload else anybody(namespace or api.namespace, labels, api)
-    rules = _in_force(api, asker.workload.namespace)
+    rules = rules_to_ask(api, asker.workload.namespace)
     return rules, _trial(rules, asker, direct=isinstance(api, Client))
 
 
@@ -108,18 +106,6 @@ def place_of(rules: Rules) -> PlaceOf:
         return str(rules.place(rule, field) or "")
 
     return place
-
-
-def _in_force(api: Client | ClusterClient, namespace: str) -> Rules:
-    """Those of all namespaces, if we may see them: the nearest may be another one's."""
-    from exitway.cli.rules import rules_in_force
-
-    try:
-        return rules_in_force(api)
-    except Problems as refused:
-        if refused.problems[0].code != "EXW1403":
-            raise
-    return rules_in_force(api, namespace)
 
 
 def _trial(rules: Rules, asker: Asker, *, direct: bool) -> Trial:

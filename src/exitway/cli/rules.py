@@ -121,6 +121,16 @@ def rules_in_force(api: Api, namespace: str | None = None) -> Rules:
     return Rules(Registry().changed(resources, revision=0))
 
 
+def rules_to_ask(api: Api, namespace: str) -> Rules:
+    """Those in force in all namespaces, if we may see them: the nearest may be another one's. If not, those that hold in this one."""
+    try:
+        return rules_in_force(api)
+    except Problems as refused:
+        if refused.problems[0].code != "EXW1403":
+            raise
+    return rules_in_force(api, namespace)
+
+
 def _read(wire: Mapping[str, Any]) -> Resource:
     from exitway.resources.kinds import read
 

@@ -25,8 +25,8 @@ class Dialled(StrEnum):
     """What a program has dialled that makes a request. It matters only where a rule for TCP speaks of that."""
 
     ANYTHING = "anything"
-    ITSELF = "itself"  # the name that the request goes to
-    ELSEWHERE = "elsewhere"  # another name, or an address
+    ITSELF = "itself"  # the destination, too
+    ELSEWHERE = "elsewhere"  # anything that no rule for TCP speaks of
     FRONT = (
         "front"  # the destination is what was dialled; the request goes to another name that rules let requests go to
     )

@@ -29,8 +29,8 @@ from exitway.resources.intent import Network
 _TITLES = {Change.OPENS: "Opens", Change.CLOSES: "Closes", Change.DIFFERS: "Goes out otherwise"}
 _DIALLED = {
     Dialled.ANYTHING: "",
-    Dialled.ITSELF: ", dialled by that name",
-    Dialled.ELSEWHERE: ", dialled elsewhere",
+    Dialled.ITSELF: ", where that was dialled",
+    Dialled.ELSEWHERE: ", where no rule for TCP speaks of what was dialled",
     Dialled.FRONT: ", in requests to other names that rules let requests go to",
 }
 _SHOWN = 5

@@ -48,13 +48,16 @@ def expected(outcome: Outcome) -> str:
     return f"expected {' and '.join(parts)}, is " if parts else ""
 
 
-def summary(outcomes: Sequence[Outcome], rules: int, unused: int) -> str:
-    """``1 failed, 11 passed; 4 of 5 rules used``."""
+def summary(outcomes: Sequence[Outcome], rules: tuple[int, int] | None) -> str:
+    """``1 failed, 11 passed; 4 of 5 rules used``. ``rules``: how many, and how many of them are unused; None: not all calls were tried."""
     failed = sum(not outcome.passed for outcome in outcomes)
     counts = [f"{failed} failed"] if failed else []
     if len(outcomes) > failed or not counts:
         counts.append(f"{len(outcomes) - failed} passed")
-    return f"{', '.join(counts)}; {rules - unused} of {rules} rule{'' if rules == 1 else 's'} used"
+    if rules is None:
+        return ", ".join(counts)
+    known, unused = rules
+    return f"{', '.join(counts)}; {known - unused} of {known} rule{'' if known == 1 else 's'} used"
 
 
 @dataclass(frozen=True, slots=True)
