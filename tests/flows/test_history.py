@@ -141,6 +141,15 @@ def test_the_end_of_what_was_told_when_it_began_is_written_to_the_same_flow(path
         assert history.rule_use() == {str(RULE): (FLOW.time, 2)}
 
 
+def test_what_is_read_in_a_moment_does_not_change_meanwhile(path):
+    with closing(written(path, FLOW)) as writer, closing(History(path, read_only=True)) as reader:
+        with reader.moment():
+            writer.write([replace(FLOW, id=2)])
+            assert (reader.next_id, len(reader.select())) == (2, 1)
+        with reader.moment():
+            assert (reader.next_id, len(reader.select())) == (3, 2)
+
+
 def test_nothing_half_is_written(path):
     with closing(written(path, FLOW)) as history:
         with pytest.raises(OSError, match="NOT NULL"):

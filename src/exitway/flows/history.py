@@ -37,6 +37,9 @@ SELECT workload, coalesce(nullif(name, ''), address) AS destination, port, proto
 FROM flow WHERE last >= ? GROUP BY workload, destination, port, protocol, verdict, reason, rule, audit ORDER BY max(last) DESC
 """
 
+_MARK = "SELECT value, next FROM mark"
+_VERDICTS, _REASONS = {one.value: one for one in Verdict}, {one.value: one for one in Reason}
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:
@@ -77,7 +80,7 @@ class History:
         self.path = path
         with lost():
             self._connection = file.reading(path) if read_only else file.writing(path)
-            self.mark, self.next_id = self._connection.execute("SELECT value, next FROM mark").fetchone()
+            self.mark, self.next_id = self._connection.execute(_MARK).fetchone()
 
     def write(self, flows: Sequence[Flow], repeats: Sequence[Repeats] = (), mark: str | None = None) -> set[int]:
         """Append flows, in the order of their ids, and count repeats: all, or none and :class:`Lost`. A flow without an id gets one.
@@ -124,9 +127,10 @@ class History:
         """What was seen of each destination, the latest first; counts are of whole flows, whose last use is not older than ``since``."""
         with lost():
             rows = self._connection.execute(_DESTINATIONS, (since or "",)).fetchall()
+        keys = {rule: shown_key(rule) for rule in {row[6] for row in rows}}
         return [
             Destination(
-                workload, name, port, protocol, Verdict(verdict), Reason(reason), shown_key(rule), bool(audit), *numbers
+                workload, name, port, protocol, _VERDICTS[verdict], _REASONS[reason], keys[rule], bool(audit), *numbers
             )
             for workload, name, port, protocol, verdict, reason, rule, audit, *numbers in rows
         ]
@@ -140,6 +144,19 @@ class History:
             before = use.get(shown_key(rule), ("", 0))
             use[shown_key(rule)] = max(before[0], last), before[1] + count
         return use
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """What a reader reads inside is of one moment, ``next_id`` included."""
+        with lost():
+            self._connection.execute("BEGIN")
+        try:
+            with lost():
+                self.mark, self.next_id = self._connection.execute(_MARK).fetchone()
+            yield
+        finally:
+            with lost():
+                self._connection.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file."""
