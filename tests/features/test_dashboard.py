@@ -108,7 +108,7 @@ def row(name):
 
 
 def test_a_denial_appears_by_itself_and_its_rule_lets_it_pass(served, page, shown):
-    assert curl(served, "http://httpbin.org/", "checkout") == "404"
+    assert curl(served, "http://httpbin.org/status/204", "checkout") == "404"
     page.until("document.querySelector('.node.destination')?.innerText.includes('httpbin.org')")
     assert page.run("document.querySelectorAll('#canvas path.denied').length") == 1
     assert "shop/checkout" in page.text("#workloads")
@@ -124,7 +124,7 @@ def test_a_denial_appears_by_itself_and_its_rule_lets_it_pass(served, page, show
     assert served.request("GET", "/exitway/v1/status")["rules"] == 0  # it was shown, and nothing was done
     served("create", "-f", "-", input=rule)
     page.press("Escape")
-    assert curl(served, "http://httpbin.org/", "checkout") == "200"
+    assert curl(served, "http://httpbin.org/status/204", "checkout") == "204"
     page.until("document.querySelector('#canvas path.allowed')")
     page.press("3")
     page.until("document.querySelector('#rules-table')?.innerText.includes('shop/httpbin-org-80')")

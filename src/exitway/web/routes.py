@@ -14,10 +14,11 @@ from starlette.routing import Route
 from exitway.api.status import Refusal, bad_request
 from exitway.flows.flow import Flow
 from exitway.flows.history import History
-from exitway.web.live import Question, Sources, events
+from exitway.web.live import Sources, events
 from exitway.web.page import ROOT, File, files
 from exitway.web.search import Search
 from exitway.web.sections import Json
+from exitway.web.seen import Question
 
 LONGEST_SEARCH = 200
 MOST_SECONDS = 10 * 365 * 86_400

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from exitway.flows.flow import Flow
-from exitway.flows.history import Destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +25,6 @@ class Search:
             return True
         text = "\n".join(str(part) for part in parts if part).lower()
         return all(word in text for word in self.words)
-
-    def finds_destination(self, one: Destination) -> bool:
-        """Whether it is about this destination."""
-        parts = (one.workload, one.name, f":{one.port}", one.protocol, one.verdict, one.reason, one.rule)
-        return self.finds(parts)
 
     def finds_flow(self, flow: Flow) -> bool:
         """Whether it is about this flow."""

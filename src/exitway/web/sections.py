@@ -2,65 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from exitway.flows.flow import Flow
-from exitway.flows.history import Destination
-from exitway.names.call import Reason, Verdict
+from exitway.resources.registry import Registry
 from exitway.resources.resource import Resource
 from exitway.resources.summary import summary
 from exitway.web.search import Search
 
 Json = dict[str, Any]
 
-MOST_LINKS = 600
 MOST_DENIALS = 200
 MOST_RULES = 500
 
 
-@dataclass
-class _Link:
-    """Everything that was seen between a workload and one port of a destination."""
-
-    counts: dict[str, int] = field(default_factory=lambda: {"allowed": 0, "audited": 0, "denied": 0})
-    sent: int = 0
-    received: int = 0
-    last: str = ""
-    reasons: set[Reason] = field(default_factory=set)
-    rules: set[str] = field(default_factory=set)
-
-    def add(self, one: Destination) -> None:
-        self.counts[_what(one)] += one.count
-        self.sent += one.sent
-        self.received += one.received
-        self.last = max(self.last, one.last)
-        self.reasons.add(one.reason)
-        if one.rule:
-            self.rules.add(one.rule)
-
-    @property
-    def rank(self) -> tuple[bool, str]:
-        """What was denied comes first, then what was used last."""
-        return self.counts["denied"] > 0, self.last
-
-
-def map_section(rows: Iterable[Destination], search: Search) -> Json:
-    """Who talks to whom: a link for each workload and port of a destination, ``leftOff`` how many more there are, totals of all."""
-    links: dict[tuple[str, str, int, str], _Link] = {}
-    for one in rows:
-        if search.finds_destination(one):
-            links.setdefault((one.workload, one.name, one.port, one.protocol), _Link()).add(one)
-    shown = sorted(links.items(), key=lambda item: item[1].rank, reverse=True)[:MOST_LINKS]
-    counts = {what: sum(link.counts[what] for link in links.values()) for what in ("allowed", "audited", "denied")}
-    ends = {"workloads": len({key[0] for key in links}), "destinations": len({key[1] for key in links})}
-    return {
-        "links": [_link(*item) for item in shown],
-        "leftOff": len(links) - len(shown),
-        "totals": counts | ends,
-    }
+def json_text(value: object) -> str:
+    """As it goes to the page: on one line."""
+    return json.dumps(value, separators=(",", ":"))
 
 
 def denials_section(flows: Sequence[Flow], total: int, search: Search) -> Json:
@@ -72,31 +34,20 @@ def denials_section(flows: Sequence[Flow], total: int, search: Search) -> Json:
     return {"items": items, "total": known, "leftOff": known - sum(flow.count for flow in shown)}
 
 
-def rules_section(
-    resources: Iterable[Resource], use: Mapping[str, tuple[str, int]], now: datetime, search: Search
-) -> Json:
+def rules_section(registry: Registry, use: Mapping[str, tuple[str, int]], now: datetime, search: Search) -> Json:
     """The rules in force, each in few words, with its last use. ``use``: by key, the time and how often."""
-    rows = [_rule(resource, use, now) for resource in resources]
-    found = [row for row in rows if search.finds((f"{row['namespace']}/{row['name']}", *row.values()))]
-    return {"items": found[:MOST_RULES], "total": len(found), "leftOff": max(0, len(found) - MOST_RULES)}
+    found: Iterable[Resource] = registry
+    if search.words:
+        found = [one for one in registry if search.finds(_rule(one, use, now).values())]
+    total = len(found) if isinstance(found, list) else len(registry)
+    items = [_rule(one, use, now) for one in islice(found, MOST_RULES)]
+    return {"items": items, "total": total, "leftOff": total - len(items)}
 
 
 def running_section(workloads: Iterable[Json], search: Search) -> Json:
     """The workloads that run, as the server's status tells them."""
     found = (one for one in workloads if search.finds((f"{one['namespace']}/{one['name']}", one["pid"])))
     return {"items": sorted(found, key=lambda one: (one["namespace"], one["name"], one["id"]))}
-
-
-def _what(one: Destination) -> str:
-    return "allowed" if one.verdict is Verdict.ALLOW else "audited" if one.audit else "denied"
-
-
-def _link(key: tuple[str, str, int, str], link: _Link) -> Json:
-    workload, destination, port, protocol = key
-    seen = {"sent": link.sent, "received": link.received, "last": link.last}
-    why = {"reasons": sorted(link.reasons), "rules": sorted(link.rules)}
-    ends = {"workload": workload, "destination": destination, "port": port, "protocol": protocol}
-    return ends | link.counts | seen | why
 
 
 def _rule(resource: Resource, use: Mapping[str, tuple[str, int]], now: datetime) -> Json:

@@ -17,12 +17,15 @@ const told = {};
 let selection = null;
 let search = "";
 let away = 0;
+let anew = true; // the next map is the answer to another question: what it shows is not news
 
 // ---- what the server tells
 
 const SHOW = {
   map(map) {
-    const fresh = draw(map, search);
+    const fresh = draw(map, search, anew);
+    performance.mark("map");
+    anew = false;
     const { allowed, audited, denied, workloads, destinations } = map.totals;
     const calls = [`${compact(allowed)} let out`, `${compact(denied)} denied`, audited ? `${compact(audited)} let out by audit` : ""].filter(Boolean).join(", ");
     say(byId("map-summary"), workloads ? `${counted(workloads, "workload")}, ${counted(destinations, "destination")}: ${calls}` : "");
@@ -66,7 +69,7 @@ function speak(pairs) {
 
 const SAID = {
   401: () => "This page has no valid token. Run exitway dashboard, and open the address that it prints.",
-  0: () => "exitway dashboard has ended. Start it again: it prints a new address.",
+  0: () => "The command exitway dashboard has ended. Start it again, and open the address that it prints.",
 };
 
 function lost(error) {
@@ -104,6 +107,7 @@ function banner(text, kind) {
 // ---- what who looks chooses
 
 function ask() {
+  anew = true;
   live.follow(new URLSearchParams({ since: byId("since").value, search }));
 }
 
@@ -120,7 +124,7 @@ function showView() {
     else link.removeAttribute("aria-current");
   }
   document.title = `${now[0].toUpperCase()}${now.slice(1)} · Exitway`;
-  if (now === "map" && told.map) SHOW.map(told.map);
+  if (now === "map" && told.map) draw(told.map, search, true);
 }
 
 function select(chosen) {

@@ -1,8 +1,8 @@
 // The side of the map: what is known of the chosen workload or destination, or the latest denials while nothing is chosen.
 
-import { REASONS, bytes, counted, el, endpoint, keyed, moment, plain, workload } from "./dom.js";
+import { REASONS, bytes, counted, el, keyed, moment, plain, where, workload } from "./dom.js";
 import { showRule } from "./rule.js";
-import { asked, isRuleable, reason } from "./tables.js";
+import { asked, isRuleable, reason, ruleName } from "./tables.js";
 
 const MOST_DENIALS = 12;
 const MOST_LINKS = 100;
@@ -69,13 +69,13 @@ function said(selection, own) {
 
 /** One line of the map: to or from where, how often, how much, and by which rule. */
 function fact(link, selection) {
-  const other = selection.side === "workload" ? el("span", { class: "mono" }, endpoint(link.destination, link.port)) : el("span", {}, workload(link.workload), el("span", { class: "mono soft" }, ` :${link.port}`));
+  const other = selection.side === "workload" ? where(link.destination, link.port) : el("span", {}, workload(link.workload), el("span", { class: "mono soft" }, ` :${link.port}`));
   const counts = [
     link.allowed ? el("span", { class: "allowed" }, `${counted(link.allowed, "time")} allowed`) : null,
     link.audited ? el("span", { class: "audited" }, `${counted(link.audited, "time")} let through by audit`) : null,
     link.denied ? el("span", { class: "denied" }, `${counted(link.denied, "time")} denied`) : null,
   ];
-  const why = [...link.reasons.filter((word) => word !== "rule").map((word) => REASONS[word] ?? plain(word)), ...link.rules.map((rule) => `by ${plain(rule.split("/").slice(1).join("/"))}`)];
+  const why = [...link.reasons.filter((word) => word !== "rule").map((word) => REASONS[word] ?? plain(word)), ...link.rules.map((rule) => `by ${ruleName(rule)}`)];
   const volume = link.sent + link.received ? `${bytes(link.sent)} out, ${bytes(link.received)} in` : "";
   return [
     el("p", { class: "line" }, other, moment(link.last)),
@@ -87,7 +87,7 @@ function fact(link, selection) {
 function denial(flow) {
   const request = asked(flow);
   return [
-    el("p", { class: "line" }, el("span", { class: "mono" }, endpoint(flow.name || flow.address, flow.port)), moment(flow.last || flow.time)),
+    el("p", { class: "line" }, where(flow.name || flow.address, flow.port), moment(flow.last || flow.time)),
     el("p", { class: "soft small" }, workload(flow.workload), ` · ${plain(flow.protocol)}`, flow.count > 1 ? ` · ${counted(flow.count, "time")}` : null, flow.audit ? " · audit" : null),
     request ? el("p", { class: "mono small cut" }, plain(request)) : null,
     el("p", { class: "line" }, el("span", { class: "small why" }, reason(flow)), isRuleable(flow) ? el("button", { type: "button", click: () => showRule(flow) }, "Show the rule") : null),

@@ -98,6 +98,13 @@ export function workload(text) {
 /** `host:port`, and `[address]:port` for IPv6. */
 export const endpoint = (host, port) => (host.includes(":") ? `[${plain(host)}]:${port}` : `${plain(host)}:${port}`);
 
+/** The same as an element, which is not broken within the port. */
+export function where(host, port) {
+  const name = endpoint(host, port);
+  const at = name.lastIndexOf(":");
+  return el("span", { class: "mono" }, name.slice(0, at), el("span", { class: "port" }, name.slice(at)));
+}
+
 /** What the proxy says of why, in words. The words of `exitway flows` stay beside them. */
 export const REASONS = {
   "no-rule": "nothing allows it",

@@ -3,7 +3,9 @@
 
 import { compact, counted, bytes, el, keyed, plain, say, svg, workload } from "./dom.js";
 
+const SHORES = ["workload", "destination"];
 const MOST_NODES = 60;
+const MOST_DENIED = 40;
 const FRESH_MS = 1600;
 const columns = { workload: document.getElementById("workloads"), destination: document.getElementById("destinations") };
 const canvas = document.getElementById("canvas");
@@ -20,23 +22,20 @@ export function onSelect(chosen) {
   select = chosen;
 }
 
-/** Draw what the server tells of the map. Returns the pairs that have more denials than before. */
-export function draw({ links, leftOff }, search) {
-  pairs = paired(links);
-  const nodes = { workload: summed(pairs, "workload"), destination: summed(pairs, "destination") };
-  nodes.workload = shown(nodes.workload).sort(byName);
+/** Draw what the server tells of the map. Returns the pairs that have more denials than before; `anew`: it is the answer to another question. */
+export function draw({ links, leftOff }, search, anew) {
+  const all = paired(links);
+  pairs = fitting(all);
+  const nodes = { workload: summed(pairs, "workload").sort(byName), destination: summed(pairs, "destination") };
   const order = new Map(nodes.workload.map((node, index) => [node.name, index]));
-  nodes.destination = shown(nodes.destination.filter((node) => node.others.some((name) => order.has(name)))).sort((a, b) => weight(a, order) - weight(b, order) || byName(a, b));
+  nodes.destination.sort((a, b) => weight(a, order) - weight(b, order) || byName(a, b));
   for (const [side, column] of Object.entries(columns)) {
     keyed(column, nodes[side], (node) => node.name, (node) => made(side, node), (button, node) => renew(side, button, node));
     rove(column);
   }
-  const names = { workload: new Set(nodes.workload.map((n) => n.name)), destination: new Set(nodes.destination.map((n) => n.name)) };
-  const hidden = new Set(pairs.map((p) => p.destination)).size - nodes.destination.length;
-  pairs = pairs.filter((pair) => names.workload.has(pair.workload) && names.destination.has(pair.destination));
-  more(hidden, leftOff);
+  more(all.length - pairs.length + leftOff);
   empty(pairs.length === 0, search);
-  const fresh = news();
+  const fresh = news(anew);
   mark();
   route(fresh);
   return fresh;
@@ -76,18 +75,31 @@ function summed(all, side) {
   return [...found.values()];
 }
 
-/** The nodes for which there is room: what was denied first, then what was used last. */
-function shown(nodes) {
-  const rank = (a, b) => (b.denied > 0) - (a.denied > 0) || (a.last < b.last ? 1 : -1);
-  return nodes.length > MOST_NODES ? [...nodes].sort(rank).slice(0, MOST_NODES) : nodes;
+/** The pairs for whose nodes there is room: most of it for what was denied, the latest first, the rest for what was used most. */
+function fitting(all) {
+  const names = { workload: new Set(), destination: new Set() };
+  const found = [];
+  const take = (candidates, most) => {
+    for (const pair of candidates) {
+      const fits = SHORES.every((side) => names[side].has(pair[side]) || names[side].size < most);
+      if (!fits) continue;
+      for (const side of SHORES) names[side].add(pair[side]);
+      found.push(pair);
+    }
+  };
+  const others = all.filter((pair) => !pair.denied).sort((a, b) => b.allowed + b.audited - a.allowed - a.audited);
+  const denied = all.filter((pair) => pair.denied).sort((a, b) => (a.last < b.last ? 1 : -1));
+  const left = new Set(others.map((pair) => pair.destination)).size;
+  take(denied, Math.max(MOST_DENIED, MOST_NODES - left));
+  take(others, MOST_NODES);
+  return found;
 }
 
 const byName = (a, b) => (a.name < b.name ? -1 : 1);
 
 /** Where a destination would stand if it stood beside those that talk to it. */
 function weight(node, order) {
-  const places = node.others.map((name) => order.get(name)).filter((place) => place !== undefined);
-  return places.reduce((sum, place) => sum + place, 0) / places.length;
+  return node.others.reduce((sum, name) => sum + order.get(name), 0) / node.others.length;
 }
 
 function made(side, node) {
@@ -109,10 +121,10 @@ function renew(side, button, node) {
   button.classList.toggle("has-audited", node.audited > 0 && !node.denied);
 }
 
-function more(hidden, leftOff) {
+function more(number) {
   const line = document.getElementById("map-more");
-  line.hidden = hidden + leftOff <= 0;
-  say(line, `${hidden > 0 ? counted(hidden, "more destination") : counted(leftOff, "more line")} not shown here; a search finds them.`);
+  line.hidden = number <= 0;
+  say(line, `${counted(number, "more line")} not shown here; a search finds them.`);
 }
 
 function empty(nothing, search) {
@@ -128,16 +140,17 @@ function empty(nothing, search) {
 }
 
 /** The pairs that have more denials than when they were last drawn. */
-function news() {
+function news(anew) {
   const before = denied;
   denied = new Map(pairs.map((pair) => [pair.id, pair.denied]));
-  return before.size ? pairs.filter((pair) => pair.denied > (before.get(pair.id) ?? 0)) : [];
+  return !anew ? pairs.filter((pair) => pair.denied > (before.get(pair.id) ?? 0)) : [];
 }
 
 function related(pair) {
   return !selected || pair[selected.side] === selected.name;
 }
 
+/** Let stand back what has nothing to do with what is chosen. */
 function mark() {
   const near = { workload: new Set(), destination: new Set() };
   for (const pair of pairs.filter(related)) for (const side of Object.keys(near)) near[side].add(pair[side]);
@@ -145,12 +158,10 @@ function mark() {
     for (const button of column.children) {
       const is = selected?.side === side && selected.name === button.dataset.key;
       button.setAttribute("aria-pressed", String(is));
-      button.classList.toggle("far", !near[side].has(button.dataset.key));
+      button.classList.toggle("far", Boolean(selected) && !near[side].has(button.dataset.key));
     }
   for (const path of lines.children) path.classList.toggle("far", Boolean(selected) && path.dataset[selected.side] !== selected.name);
 }
-
-const SHORES = ["workload", "destination"];
 
 /** Draw the lines. Where many meet at a node they are spread over its height, in the order of their other ends. */
 function route(fresh = []) {

@@ -1,6 +1,6 @@
 // What the four tables show of the server's answers.
 
-import { REASONS, compact, counted, el, endpoint, moment, plain, say, workload } from "./dom.js";
+import { REASONS, compact, counted, el, moment, plain, say, where, workload } from "./dom.js";
 import { showRule, showRuleInForce } from "./rule.js";
 import { Table } from "./table.js";
 
@@ -9,6 +9,9 @@ const mono = (text) => el("span", { class: "mono" }, plain(text));
 const soft = (text) => el("span", { class: "soft" }, text);
 const tag = (kind, text) => el("span", { class: `tag ${kind}` }, text);
 const dash = () => soft("–");
+
+/** `namespace/name` of a rule's key. */
+export const ruleName = (key) => plain(key.split("/").slice(1).join("/"));
 
 /** What was asked for, beyond the destination. */
 export function asked(flow) {
@@ -21,14 +24,13 @@ export const isRuleable = (flow) => flow.reason !== "not-proxied";
 
 const denials = new Table(place("denials"), "Denials, the newest first", [
   ["When", "when", (row) => moment(row.last || row.time)],
+  ["Times", "number", (row) => compact(row.count)],
   ["Workload", "", (row) => workload(row.workload)],
-  ["Destination", "wide", (row) => mono(endpoint(row.name || row.address, row.port))],
+  ["Destination", "wide", (row) => where(row.name || row.address, row.port)],
   ["Protocol", "short", (row) => plain(row.protocol)],
   ["Request", "wide", (row) => (asked(row) ? mono(asked(row)) : dash())],
-  ["Why", "wide", (row) => el("span", {}, row.audit ? tag("audit", "audit") : null, reason(row))],
-  ["Nearest rule", "", (row) => (row.rule ? el("span", {}, plain(row.rule.split("/").slice(1).join("/"))) : dash())],
-  ["Times", "number", (row) => compact(row.count)],
-  ["", "action", () => el("button", { type: "button", tabindex: "-1" }, "Show the rule")],
+  ["Why", "wide", (row) => el("span", {}, row.audit ? tag("audit", "audit") : null, reason(row), row.rule ? el("span", { class: "soft" }, ` (${ruleName(row.rule)})`) : null)],
+  ["", "action", (row) => (isRuleable(row) ? el("button", { type: "button", tabindex: "-1" }, "Show the rule") : "")],
 ], { key: (row) => String(row.id), entered: showRule });
 
 const rules = new Table(place("rules"), "Rules", [
@@ -86,7 +88,7 @@ export function showProxies({ items }) {
   const behind = items.filter((row) => !row.inStep || row.errors.length).length;
   summary("proxies", items.length ? (behind ? `${behind} of ${items.length} without the newest rules` : "all have the newest rules") : "");
   document.getElementById("count-proxies").classList.toggle("warn", behind > 0 || !items.length);
-  proxies.show(items, lines("No proxy is connected.", "Nothing gets out while there is none; the server starts one again by itself."));
+  proxies.show(items, lines("No proxy is connected.", "Nothing but what rules call direct gets out while there is none. The server starts one by itself."));
 }
 
 export function showRunning({ items }, search) {
