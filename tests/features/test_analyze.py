@@ -1,11 +1,12 @@
 """What is in force is analyzed with all that the machine knows of it; the world is asked only if somebody says so."""
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from exitway.cli.situation import use_of
 from exitway.flows.flow import Flow
 from exitway.flows.history import History
 from exitway.lab.zone import UNTRUSTED
@@ -50,21 +51,25 @@ def test_what_is_in_force_is_analyzed_and_nobody_is_asked(server, outside):
 
 
 def test_rules_that_nothing_uses_are_known_from_what_was_seen(exitway):
-    ages = {"old": 40, "new": 1}
+    now, days = datetime.now(UTC), {"old": 40, "new": 1}
     exitway.settings.state_dir.mkdir(parents=True)
-    history = History(exitway.settings.flow_db)
-    for name, days in ages.items():
-        time = (datetime.now(UTC) - timedelta(days=days)).isoformat()
-        used = Decision(Verdict.ALLOW, Reason.RULE, Key("egress-rule", "default", name, "exitway.dev"))
-        history.write([Flow(time, "default/w", f"{name}.lab.test", "198.18.0.9", 443, "TLS", used)])
-    history.close()
+    with closing(History(exitway.settings.flow_db)) as history:
+        for name, ago in days.items():
+            used = Decision(Verdict.ALLOW, Reason.RULE, Key("egress-rule", "default", name, "exitway.dev"))
+            time = (now - timedelta(days=ago)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            history.write([Flow(time, "default/w", f"{name}.lab.test", "198.18.0.9", 443, "TLS", used)])
     exitway("up")
-    create(exitway, *(rule(name, f"{name}.lab.test") for name in ages))
-    assert analyze(exitway)[0] == []  # they are as young as that
-    use = use_of(exitway.settings)
-    assert use is not None
-    assert use.since < datetime.now(UTC) - timedelta(days=30)
-    assert use.last["egress-rule/default/new"] > use.last["egress-rule/default/old"]
+    create(exitway, *(rule(name, f"{name}.lab.test") for name in (*days, "never")))
+    assert analyze(exitway)[0] == []  # they have only just been made
+    exitway("down")
+    with closing(sqlite3.connect(exitway.settings.store)) as store, store:
+        born = (now - timedelta(days=50)).isoformat(timespec="seconds").replace("+00:00", "Z")
+        store.execute("UPDATE resource SET wire = json_set(wire, '$.metadata.creationTimestamp', ?)", (born,))
+    exitway("up")
+    found, findings = analyze(exitway)
+    assert found == [("EXW2032", "never"), ("EXW2032", "old")]
+    assert "nothing has used it for 30 days, last at" in findings[1]["message"]
+    assert analyze(exitway, "--unused-days", "60")[0] == []
 
 
 def test_dns_says_which_names_lead_nowhere(server, outside):
