@@ -121,10 +121,7 @@ def _in_force(target: Target, namespace: str | None, facts: Facts) -> tuple[Rule
         return rules, replace(
             facts, running=situation.of_machine(api), use=situation.use_of(Settings.from_environment())
         )
-    namespaces, pods, running = situation.of_cluster(api)
-    if namespace is not None:
-        namespaces = [one for one in namespaces if one.name == namespace]
-        pods = [one for one in pods if one.namespace == namespace]
+    namespaces, pods, running = situation.of_cluster(api, namespace)
     return rules, replace(facts, namespaces=namespaces, pods=pods, running=running)
 
 

@@ -26,16 +26,21 @@ def of_machine(api: Client) -> list[Workload]:
     return [Workload(one["namespace"], one["name"], one["labels"]) for one in status["workloads"]]
 
 
-def of_cluster(api: ClusterClient) -> tuple[list[Namespace], list[Pod], list[Workload] | None]:
-    """Namespaces whose pods are captured, the pods that run in them, and those that are. None: whoever asks may not see them."""
+def of_cluster(api: ClusterClient, namespace: str | None) -> tuple[list[Namespace], list[Pod], list[Workload] | None]:
+    """Namespaces whose pods are captured, the pods that run in them, and those that are; of one namespace or of all.
+
+    None: whoever asks may not see them.
+    """
     from exitway.pods.held import captured_namespaces, pods_in
 
+    within = f"/namespaces/{namespace}" if namespace else ""
     try:
-        namespaces = captured_namespaces(api.request("GET", "/api/v1/namespaces")["items"])
-        items = api.request("GET", "/api/v1/pods")["items"]
+        found = api.request("GET", f"/api/v1{within or '/namespaces'}")
+        items = api.request("GET", f"/api/v1{within}/pods")["items"]
     except Problems as refused:
-        warn(f"pods and namespaces are not looked at: {refused.problems[0].message}")
+        warn(f"pods are not looked at: {refused.problems[0].message}")
         return [], [], None
+    namespaces = captured_namespaces([found] if namespace else found["items"])
     pods = pods_in(items, namespaces)
     captured = {(pod.namespace, pod.name) for pod in pods if pod.captured}
     there = [item["metadata"] for item in items]
