@@ -59,6 +59,9 @@ def selecting(**labels):
         # a rule by itself
         ([named("a", to("a.example.com", "443/TLS"), to("a.example.com", "443/TLS"))], [("EXW2007", "a")]),
         ([named("a", to("a.example.com", "80/HTTP", methods=["GET"]), to("a.example.com", "80/HTTP", methods=["POST"]))], []),
+        ([named("a", to("10.0.0.0/8", "443/TCP"), to("10.1.0.0/16", "443/TCP"))], [("EXW2007", "a")]),
+        ([named("a", to("a.example.com", "443/TLS"), to("a.example.com", "443/TLS", "8443/TLS"))], [("EXW2007", "a")]),
+        ([named("a", to("*.co.uk", "443/TLS"), expires="2026-01-01T00:00:00Z")], [("EXW2030", "a")]),
         ([named("a", to("*.example.com", "443/TLS"), to("a.example.com", "8443/TLS"))], []),
         # names of strangers
         ([istio("*cnn.com", "80/http")], [("EXW2011", "rule")]),

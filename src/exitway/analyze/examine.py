@@ -13,9 +13,11 @@ from exitway.analyze.networks import networks
 from exitway.analyze.patterns import shared_names
 from exitway.analyze.pods import unheld
 from exitway.analyze.protocols import protocols
-from exitway.analyze.redundancy import redundant, repeated
+from exitway.analyze.redundancy import redundant
+from exitway.analyze.repetition import repeated
 from exitway.analyze.resolution import resolution
 from exitway.analyze.silence import silenced
+from exitway.resources.intent import Intent
 from exitway.resources.resource import Resource
 
 
@@ -26,13 +28,18 @@ def examine(resources: Sequence[Resource], facts: Facts) -> list[Finding]:
 
 def _examine(resources: Sequence[Resource], facts: Facts) -> Iterator[Finding]:
     yield from contradictions(resources)
-    yield from origination(resources)
-    yield from redundant(resources, facts.now)
-    yield from repeated(resources)
-    yield from shared_names(resources)
-    yield from networks(resources)
-    yield from protocols(resources)
-    yield from lookalikes(resources)
     yield from lifetime(resources, facts)
-    yield from resolution(resources, facts)
     yield from unheld(facts.namespaces, facts.pods)
+    in_force = [resource for resource in resources if not all(_is_over(intent, facts) for intent in resource.intents)]
+    yield from origination(in_force)
+    yield from redundant(in_force, facts.now)
+    yield from repeated(in_force)
+    yield from shared_names(in_force)
+    yield from networks(in_force)
+    yield from protocols(in_force)
+    yield from lookalikes(in_force)
+    yield from resolution(in_force, facts)
+
+
+def _is_over(intent: Intent, facts: Facts) -> bool:
+    return intent.expires is not None and intent.expires <= facts.now

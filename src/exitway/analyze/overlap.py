@@ -70,8 +70,7 @@ class Overlaps:
 
     def _with_name_of(self, host: Host) -> set[Key]:
         # The patterns that hold all of its names, and those all of whose names it holds: no others share one with it.
-        wider = patterns(host.suffix) if not host.wildcard else _wider(host)
-        keys = set[Key]().union(*(self._hosts[one] for one in wider if one in self._hosts))
+        keys = set[Key]().union(*(self._hosts[one] for one in wider_than(host) if one in self._hosts))
         if host.wildcard:
             stem = host.suffix[::-1]
             for text in _from(self._backwards, stem):
@@ -102,12 +101,15 @@ def meet(one: Intent, other: Intent) -> bool:
     return len(here) <= 1 and one.selector.meets(other.selector)
 
 
+def wider_than(host: Host) -> Iterator[Host]:
+    """All patterns that hold all of its names, itself included."""
+    if not host.wildcard:
+        return patterns(host.suffix)
+    return (Host(host.suffix[start:], wildcard=True) for start in range(len(host.suffix) + 1))
+
+
 def _from(ordered: list[_T], first: _T) -> Iterator[_T]:
     return (ordered[at] for at in range(bisect_left(ordered, first), len(ordered)))
-
-
-def _wider(host: Host) -> Iterator[Host]:
-    return (Host(host.suffix[start:], wildcard=True) for start in range(len(host.suffix) + 1))
 
 
 def _span(network: Network) -> _Span:

@@ -10,11 +10,9 @@ from exitway.analyze.effect import Trial, effect
 from exitway.analyze.finding import Finding
 from exitway.analyze.overlap import Overlaps
 from exitway.names.call import Reason
-from exitway.names.host import Host
 from exitway.names.key import Key
 from exitway.names.workload import SYSTEM_NAMESPACE
-from exitway.resources.fields import destination_field
-from exitway.resources.intent import Action, Intent, Target
+from exitway.resources.intent import Action, Intent
 from exitway.resources.resource import Resource
 
 _SHOWN = 3
@@ -22,13 +20,8 @@ _DEAD = "EXW2004"
 
 
 def redundant(resources: Sequence[Resource], now: datetime) -> Iterator[Finding]:
-    """Of rules that say the same, the first one stays."""
-    in_force = [
-        intent
-        for resource in resources
-        for intent in resource.intents
-        if intent.expires is None or intent.expires > now
-    ]
+    """Of rules that are in force. Of those that say the same, the first one stays."""
+    in_force = [intent for resource in resources for intent in resource.intents]
     overlaps = Overlaps(in_force)
     for intent in reversed(in_force):
         others = overlaps.of(intent)
@@ -57,42 +50,6 @@ def _finding(intent: Intent, others: Sequence[Intent], trials: Sequence[Trial]) 
         return found(_DEAD, key, f"all that it allows is denied by {by}", hint, "metadata.name")
     hint = "take it away: nothing is decided otherwise without it"
     return found("EXW2002", key, f"{by} says all of it already", hint, "metadata.name")
-
-
-def repeated(resources: Iterable[Resource]) -> Iterator[Finding]:
-    """Destinations that another one of the same rule covers."""
-    for resource in resources:
-        for intent in resource.intents:
-            targets = intent.to
-            for index, target in enumerate(targets):
-                for at, host in enumerate(target.hosts):
-                    wider = _covering(targets, index, at, host)
-                    if wider is not None:
-                        field = destination_field(resource, index, at)
-                        message = f"{host} is covered by {wider} in the same rule"
-                        yield found("EXW2007", resource.key, message, "take it away", field)
-
-
-def _covering(targets: Sequence[Target], index: int, at: int, host: Host) -> Host | None:
-    """Another destination of the rule that lets out, or denies, all that this one does; of two that are equal, the first."""
-    for other_index, other in enumerate(targets):
-        if not _says_all(other, targets[index]):
-            continue
-        for other_at, wider in enumerate(other.hosts):
-            first = (other_index, other_at) < (index, at)
-            equal = wider == host and (first or not _says_all(targets[index], other))
-            if (equal and (other_index, other_at) != (index, at)) or (wider != host and wider.covers(host)):
-                return wider
-    return None
-
-
-def _says_all(wider: Target, target: Target) -> bool:
-    return (
-        set(wider.ports) >= set(target.ports)
-        and wider.direct == target.direct
-        and (not wider.methods or (bool(target.methods) and set(wider.methods) >= set(target.methods)))
-        and (not wider.paths or (bool(target.paths) and set(wider.paths) >= set(target.paths)))
-    )
 
 
 def _terms(intent: Intent) -> object:

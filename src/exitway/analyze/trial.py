@@ -6,12 +6,13 @@ only the patterns match which it shall stand for; so are addresses, methods and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import ascii_lowercase, digits
 
 from exitway.names.address import SYNTHETIC
 from exitway.names.call import Call, Sort
-from exitway.names.host import Host
+from exitway.names.host import Host, patterns
 from exitway.names.port import Port
 from exitway.names.ranges import without
 from exitway.names.request import path_matches
@@ -42,17 +43,17 @@ def workloads(intent: Intent, others: Sequence[Intent]) -> Iterator[Workload]:
 def calls(intent: Intent, others: Sequence[Intent]) -> Iterator[Call]:
     """One of each sort among those that the intent could have a say in."""
     everyone = (intent, *others)
-    hosts = {host for one in everyone for target in one.to for host in target.hosts}
+    known = _by_host(everyone)
     networks = {network for one in everyone for target in one.to for network in target.cidrs}
     for target in intent.to:
         for port in target.ports:
             whole = _is_whole(intent, target, port, others)
             requests = [name for name, at in _requests(intent, port, others) if at == port.number]
-            for name in _names(target.hosts, hosts):
+            for name in _names(target.hosts, known):
                 if whole or port.sort is not Sort.HTTP:
                     yield from _connections(port, name, whole=whole)
                 if whole or port.sort is Sort.HTTP:
-                    yield from _of_requests(name, port.number, _speaking(everyone, name, port.number), whole=whole)
+                    yield from _of_requests(name, port.number, _speaking(known, name, port.number), whole=whole)
                 yield from (Call(Sort.HTTP, port.number, name=other, asked=name) for other in requests)
             for address in _addresses(target.cidrs, networks):
                 yield from (Call(sort, port.number, address=address, asked="") for sort in Sort)
@@ -72,12 +73,12 @@ def _connections(port: Port, name: str, *, whole: bool) -> Iterator[Call]:
 
 
 def _of_requests(name: str, port: int, speaking: Sequence[Target], *, whole: bool) -> Iterator[Call]:
+    """``asked`` is nothing: a program may dial any address and name the host in the request. What is direct has no say in that."""
     methods = (_OTHER_METHOD, _DOUBTFUL_METHOD, *sorted({method for target in speaking for method in target.methods}))
     for path in _paths({path for target in speaking for path in target.paths}):
         for method in methods:
-            yield Call(Sort.HTTP, port, name=name, method=method, path=path)
-            if whole:
-                yield Call(Sort.HTTP, port, name=name, asked=name, method=method, path=path)
+            for asked in ("", None, name) if whole else ("",):
+                yield Call(Sort.HTTP, port, name=name, asked=asked, method=method, path=path)
 
 
 def _requests(intent: Intent, port: Port, others: Sequence[Intent]) -> list[tuple[str, int]]:
@@ -85,13 +86,17 @@ def _requests(intent: Intent, port: Port, others: Sequence[Intent]) -> list[tupl
     return _allowed_requests(others) if intent.action is Action.DENY and port.sort is Sort.TCP else []
 
 
-def _speaking(everyone: Iterable[Intent], name: str, port: int) -> list[Target]:
-    return [
-        target
-        for one in everyone
-        for target in one.to
-        if any(host.matches(name) for host in target.hosts) and any(at.number == port for at in target.ports)
-    ]
+def _by_host(everyone: Iterable[Intent]) -> Mapping[Host, Sequence[Target]]:
+    known: dict[Host, list[Target]] = defaultdict(list)
+    for target in (target for one in everyone for target in one.to):
+        for host in target.hosts:
+            known[host].append(target)
+    return known
+
+
+def _speaking(known: Mapping[Host, Sequence[Target]], name: str, port: int) -> list[Target]:
+    there = (target for host in patterns(name) for target in known.get(host, ()))
+    return [target for target in there if any(at.number == port for at in target.ports)]
 
 
 def _allowed_requests(others: Iterable[Intent]) -> list[tuple[str, int]]:
@@ -107,10 +112,11 @@ def _allowed_requests(others: Iterable[Intent]) -> list[tuple[str, int]]:
     ]
 
 
-def _names(own: Iterable[Host], known: set[Host]) -> Iterator[str]:
+def _names(own: Iterable[Host], known: Iterable[Host]) -> Iterator[str]:
     """For each pattern, and each narrower one that is known, a name of which it is the narrowest."""
     for host in dict.fromkeys(own):
-        within = [host, *sorted(one for one in known if one != host and host.covers(one))]
+        narrower = (one for one in known if one != host and host.covers(one)) if host.wildcard else ()
+        within = [host, *sorted(narrower)]
         for one in within:
             yield _name(one, [other for other in within if other != one])
 

@@ -17,6 +17,9 @@ from importlib.resources import files
 
 from publicsuffixlist import PublicSuffixList
 
+_DEEP = 3
+"""Labels that a suffix has at most below a name that it is told of: what is farther down is hardly meant."""
+
 
 def is_of_a_registry(name: str) -> bool:
     """Whether anybody can register a domain directly below the name (lower case): the list's ICANN section."""
@@ -47,8 +50,9 @@ def _above() -> Mapping[str, str]:
         suffix = line.strip().removeprefix("*.")
         if not suffix or suffix.startswith(("//", "!")) or not suffix.isascii():
             continue
-        for at in (index for index, character in enumerate(suffix) if character == "."):
-            above = suffix[at + 1 :]
+        labels = suffix.split(".")
+        for number in range(1, min(len(labels), _DEEP + 1)):
+            above = ".".join(labels[number:])
             known[above] = min(known.get(above, suffix), suffix, key=lambda one: (len(one), one))
     return {above: suffix for above, suffix in known.items() if not is_public(above)}
 
