@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from exitway.names.traces import Traces
 from exitway.resources.problem import Problems
 from exitway.settings import Settings
 
@@ -19,11 +20,25 @@ def test_each_field_is_a_variable():
         "EXITWAY_KUBECONFIG": "/d",
         "EXITWAY_CONTEXT": "kind",
         "EXITWAY_RESOLVERS": "198.18.0.53, 198.18.0.54:5353",
+        "EXITWAY_TRACES": "[::1]:4317",
+        "EXITWAY_TRACES_PERCENT": "2.5",
     }
     assert set(environment) == {f"EXITWAY_{field.upper()}" for field in Settings.__slots__}
     resolvers = ("198.18.0.53", "198.18.0.54:5353")
-    expected = Settings(Path("/a"), Path("/b"), "/c", 2, 403, ("dev", "try"), resolvers, 7, 4, Path("/d"), "kind")
+    expected = Settings(
+        Path("/a"), Path("/b"), "/c", 2, 403, ("dev", "try"), resolvers, 7, 4, Path("/d"), "kind", "[::1]:4317", "2.5"
+    )
     assert Settings.from_environment(environment) == expected
+    assert expected.collector == Traces("::1", 4317, 25)
+
+
+@pytest.mark.parametrize(
+    ("place", "percent"),
+    [("4317", ""), ("a:b", ""), ("a:0", ""), ("a:4317", "0"), ("a:4317", "100.1"), ("a:1", "1e2"), ("a:٤", "")],
+)
+def test_a_collector_that_is_none_is_a_problem(place, percent):
+    with pytest.raises(Problems, match="EXW0906 no spans"):
+        Settings.from_environment({"EXITWAY_TRACES": place, "EXITWAY_TRACES_PERCENT": percent})
 
 
 def test_an_empty_variable_is_an_absent_one():

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from exitway.names.traces import Traces
 from exitway.resources.problem import Problem, Problems, quoted
 
 
@@ -38,6 +39,16 @@ class Settings:
     """A kubeconfig: the commands for rules then speak to its cluster, as with ``--kubeconfig``. By default none."""
     context: str = ""
     """A context of the kubeconfig: the commands for rules then speak to its cluster, as with ``--context``. By default none."""
+
+    traces: str = ""
+    """Where spans of HTTP requests go: ``host:port`` of a collector that takes OTLP over gRPC. By default nowhere."""
+    traces_percent: str = ""
+    """Of how many requests in a hundred there are spans, 0.1 to 100; by default 100."""
+
+    @property
+    def collector(self) -> Traces | None:
+        """Where spans go; None: nowhere."""
+        return Traces.at(self.traces, self.traces_percent or "100") if self.traces else None
 
     @property
     def socket(self) -> Path:
@@ -95,7 +106,7 @@ class Settings:
         if os.geteuid() != 0:
             state = Path(environment.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "exitway"
             runtime = Path(environment.get("XDG_RUNTIME_DIR") or state) / "exitway"
-        return cls(
+        settings = cls(
             runtime_dir=Path(
                 environment.get("EXITWAY_RUNTIME_DIR") or runtime
             ).absolute(),  # the server works elsewhere
@@ -109,7 +120,15 @@ class Settings:
             kubeconfig=Path(environment["EXITWAY_KUBECONFIG"]) if environment.get("EXITWAY_KUBECONFIG") else None,
             context=environment.get("EXITWAY_CONTEXT", ""),
             resolvers=tuple(environment.get("EXITWAY_RESOLVERS", "").replace(",", " ").split()),
+            traces=environment.get("EXITWAY_TRACES", ""),
+            traces_percent=environment.get("EXITWAY_TRACES_PERCENT", ""),
         )
+        try:
+            settings.collector  # noqa: B018 - it is asked whether there can be one
+        except ValueError as error:
+            hint = "mend EXITWAY_TRACES, EXITWAY_TRACES_PERCENT"
+            raise Problems([Problem("EXW0906", f"no spans can be sent: {error}", hint)]) from None
+        return settings
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, allowed: range) -> int:

@@ -36,6 +36,7 @@ VARIANTS = {
         "openshift.sidecarNamespaces={default}",
         "certificates.from=external",
         "metrics.nodePort=9464",
+        "traces.collector=collector.monitoring.svc:4317",
     ],
 }
 

@@ -9,11 +9,12 @@ from datetime import datetime
 from functools import cached_property
 
 from exitway.cluster.pins import Pins
-from exitway.envoy.api import LISTENER, ROUTE_CONFIGURATION
+from exitway.envoy.api import CLUSTER, LISTENER, ROUTE_CONFIGURATION
 from exitway.envoy.cluster import verified_by
 from exitway.envoy.listener import SIDECAR, Proxy, deciding_sidecar, sidecar_listener
 from exitway.envoy.route import Denial, route_configuration
 from exitway.envoy.snapshot import Resource, Snapshot
+from exitway.envoy.tracing import collector
 from exitway.names.address import Pinned
 from exitway.names.cluster import AUTHORITIES
 from exitway.names.workload import Workload
@@ -58,6 +59,7 @@ class Compiler:
     def __init__(self, proxy: Proxy, pins: Pins) -> None:
         self._proxy, self._pins = proxy, pins
         self._listener = Resource.of(LISTENER, sidecar_listener(proxy))
+        self._collector = [Resource.of(CLUSTER, collector(proxy.traces))] if proxy.traces else []
         self._verifiers = Verifiers(proxy, AUTHORITIES)
         self._known: dict[tuple[int, ...], Compiled] = {}
 
@@ -104,10 +106,11 @@ class Compiler:
         if before and (before.policy, before.pinned) == (policy, pinned) and self._verifiers.hold(before.authorities):
             return replace(before, selection=selection, fault="")
         used: dict[str, Authorities | None] = {}
-        routes = route_configuration(SIDECAR.routes, policy, self._denial, self._verifiers.cluster_for(used))
+        cluster_for, traces = self._verifiers.cluster_for(used), self._proxy.traces
+        routes = route_configuration(SIDECAR.routes, policy, self._denial, cluster_for, traces)
         listener = self._listener.merged(Resource.of(LISTENER, deciding_sidecar(policy, pinned)))
         clusters = self._clusters(used) if used else ()
-        resources = _kept(before, [Resource.of(ROUTE_CONFIGURATION, routes), listener, *clusters])
+        resources = _kept(before, [Resource.of(ROUTE_CONFIGURATION, routes), listener, *clusters, *self._collector])
         same = before and resources == before.resources
         snapshot = before.snapshot if before and same else Snapshot.of(resources)
         return Compiled(selection, policy, pinned, used, resources, snapshot)

@@ -139,7 +139,8 @@ class Controller:
         synced = (self._store.synced, self._pods.synced, self._certificates.ready)
         await asyncio.gather(*(event.wait() for event in synced))
         resolver = await self._resolver_address()
-        proxy = sidecar_proxy(f"{resolver}:{RESOLVER_PORT}", PROXY_MARK, self._settings.denied_status)
+        settings = self._settings
+        proxy = sidecar_proxy(f"{resolver}:{RESOLVER_PORT}", PROXY_MARK, settings.denied_status, settings.traces)
         program = self._program = Program(proxy, self._settings.audit_namespaces)
         publisher = self._publisher = Publisher(program, self._discovery)
         publisher.pods(*self._pods.news())

@@ -17,6 +17,7 @@ from exitway.cluster.pods import Group, Pod, Pods
 from exitway.envoy.listener import Proxy
 from exitway.envoy.snapshot import Snapshot
 from exitway.names.cluster import Placement
+from exitway.names.traces import Traces
 from exitway.names.workload import SYSTEM_NAMESPACE
 from exitway.policy.compile import concerns, labels_asked
 from exitway.resources.intent import Intent
@@ -173,8 +174,8 @@ def _is_due(namespace: _Namespace, now: datetime, *, files: bool) -> bool:
     )
 
 
-def sidecar_proxy(resolver: str, mark: int, denied_status: int) -> Proxy:
+def sidecar_proxy(resolver: str, mark: int, denied_status: int, traces: Traces | None = None) -> Proxy:
     """What the listeners of all sidecars share: they log to where the cluster collects logs, and their environment says which pod it is."""
     name = "%ENVIRONMENT(POD_NAME)%"
     identity = f"%ENVIRONMENT(POD_NAMESPACE)%/{name}"
-    return Proxy(resolver, mark, "/dev/stdout", denied_status, id=identity, name=name)
+    return Proxy(resolver, mark, "/dev/stdout", denied_status, id=identity, name=name, traces=traces)

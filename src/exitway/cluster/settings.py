@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
+from exitway.names.traces import Traces
 from exitway.resources.problem import Problem, Problems, quoted
 
 Read = TypeVar("Read")
@@ -53,6 +54,8 @@ class ClusterSettings:
     """HTTP status of a denied request, 400 to 599."""
     metrics_port: int = 0
     """Where the agent of a node serves ``/metrics``, at the node's address; 0: nowhere."""
+    traces: Traces | None = None
+    """Where the proxies of pods send spans of requests, with ``EXITWAY_TRACES_PERCENT``; None: nowhere."""
     audit_namespaces: tuple[str, ...] = ()
     """Namespaces whose pods are under audit: what is denied is recorded and let through."""
     token: Path = Path("/var/run/secrets/exitway/token")
@@ -85,6 +88,7 @@ class ClusterSettings:
         given["denied_status"] = read.number("denied_status", range(400, 600))
         given["metrics_port"] = read.number("metrics_port", range(65536))
         given["audit_namespaces"] = tuple(read.text("audit_namespaces").replace(",", " ").split())
+        given["traces"] = read.traces()
         given["sidecar_resources"] = read.mapping("sidecar_resources")
         settings = cls(
             read.text("pod_name", required=True),
@@ -126,6 +130,15 @@ class _Reader:
             self._malformed(name, f"it is not a number from {allowed[0]} to {allowed[-1]}")
             return 0
         return int(text or 0)
+
+    def traces(self) -> Traces | None:
+        """As on one machine (``exitway/settings.py``)."""
+        if place := self.text("traces"):
+            try:
+                return Traces.at(place, self.text("traces_percent") or "100")
+            except ValueError as error:
+                self._malformed("traces", str(error))
+        return None
 
     def mapping(self, name: str) -> Mapping[str, Any] | None:
         try:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from posixpath import dirname
 
 from exitway.envoy.api import Json
 from exitway.envoy.cluster import marked
-from exitway.envoy.wire import extension, socket_address, typed
+from exitway.envoy.wire import extension, is_address, socket_address, typed
 
 CLUSTER = "xds"
 
@@ -52,7 +51,7 @@ def on_this_machine(path: str) -> Json:
 
 def over_tls(control: ControlPlane) -> Json:
     """The cluster of a control plane. Each stream carries the token that is valid at its beginning."""
-    kind = "STATIC" if all(_is_address(host) for host in control.hosts) else "STRICT_DNS"
+    kind = "STATIC" if all(is_address(host) for host in control.hosts) else "STRICT_DNS"
     addresses = [socket_address(host, control.port) for host in control.hosts]
     return (
         _cluster(kind, addresses, [_proving(control.token), _CODEC])
@@ -113,11 +112,3 @@ def _tls(control: ControlPlane) -> Json:
             "validation_context": verified,
         },
     )
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

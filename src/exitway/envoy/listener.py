@@ -13,10 +13,12 @@ from exitway.envoy.access_log import LISTENER_ID, http_access_log, tcp_access_lo
 from exitway.envoy.api import Json
 from exitway.envoy.cluster import BY_ADDRESS, BY_NAME, NOWHERE, dns_cache
 from exitway.envoy.route import DECISION, DIALLED_PORT, LISTENER_NAME
+from exitway.envoy.tracing import tracing
 from exitway.envoy.wire import ADS, extension, header, socket_address, text, typed
 from exitway.names.address import CAPTURE_PORT, TCP_PORT, Pinned
 from exitway.names.call import Reason, Sort
 from exitway.names.question import Kind, compose, label
+from exitway.names.traces import Traces
 from exitway.names.workload import Workload
 from exitway.policy.policy import Policy
 
@@ -43,6 +45,7 @@ class Proxy:
     """What all listeners of one proxy share. ``resolver`` and ``mark`` as in :func:`exitway.envoy.cluster.clusters`.
 
     ``id`` and ``name``: what says in a log and to people which workload it is (Envoy's format strings). ``ipv6``: whether the kernel speaks it.
+    ``traces``: where spans of requests go; None: nowhere.
     """
 
     resolver: str
@@ -52,6 +55,7 @@ class Proxy:
     id: str = LISTENER_ID
     name: str = LISTENER_NAME
     ipv6: bool = True
+    traces: Traces | None = None
 
 
 def capturing_listener(captured: Captured, proxy: Proxy) -> Json:
@@ -221,6 +225,7 @@ def _http(captured: Captured, proxy: Proxy) -> Json:
         stat_prefix="http",
         rds={"route_config_name": captured.routes, "config_source": ADS},
         **http_access_log(proxy.access_log, proxy.id),
+        **(tracing(proxy.traces, _WHO if captured.workload.name else proxy.id) if proxy.traces else {}),
         # what the program says goes out as it was said
         generate_request_id=False,
         skip_xff_append=True,
@@ -252,6 +257,10 @@ def _http(captured: Captured, proxy: Proxy) -> Json:
             ),
         ],
     )
+
+
+_WHO = f"%METADATA(LISTENER:exitway:namespace)%/{LISTENER_NAME}"
+"""Whose listener it is, where it is that of one."""
 
 
 def _remember_dialled_port() -> Json:

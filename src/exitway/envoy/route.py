@@ -16,11 +16,13 @@ from typing import NamedTuple
 from exitway.envoy.api import Json
 from exitway.envoy.cluster import BY_NAME, BY_NAME_OVER_TLS
 from exitway.envoy.request import OF_DOUBTFUL_PATH, UNDOUBTED_METHOD, matches
+from exitway.envoy.tracing import TRACEPARENT, traced
 from exitway.envoy.wire import header, text
 from exitway.names.call import Reason, Sort, Verdict
 from exitway.names.host import Host
 from exitway.names.port import Port
 from exitway.names.request import PATH_OVERRIDES
+from exitway.names.traces import Traces
 from exitway.policy.policy import Policy
 from exitway.resources.intent import Permission, Permissions
 
@@ -38,12 +40,17 @@ class Answer(StrEnum):
 
 
 class Right(NamedTuple):
-    """What holds for some requests, or (with no methods and no paths) for all. ``cluster``: where they go, if they are allowed."""
+    """What holds for some requests, or (with no methods and no paths) for all. ``cluster``: where they go, if they are allowed.
+
+    Where spans are made of requests: ``rule``: whose it is; ``told``: whether the destination is to be told of the span.
+    """
 
     answer: Answer
     methods: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     cluster: str = ""
+    rule: str = ""
+    told: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -51,7 +58,9 @@ class Right(NamedTuple):
         return not self.methods and not self.paths
 
     def __str__(self) -> str:
-        return " ".join(filter(None, (self.answer, self.cluster, *self.methods, *self.paths)))
+        return " ".join(
+            filter(None, (self.answer, self.cluster, self.rule, self.told * TRACEPARENT, *self.methods, *self.paths))
+        )
 
 
 _Rights = tuple[tuple[int, tuple[Right, ...]], ...]
@@ -76,8 +85,17 @@ class Denial:
     workload: str = LISTENER_NAME
 
 
-def route_configuration(name: str, policy: Policy, denial: Denial, cluster_for: ClusterFor = usual_cluster) -> Json:
-    """The names of a policy, for HTTP. Equal policies give equal JSON. ``cluster_for`` is asked once for what is equal."""
+def route_configuration(
+    name: str,
+    policy: Policy,
+    denial: Denial,
+    cluster_for: ClusterFor = usual_cluster,
+    traces: Traces | None = None,
+) -> Json:
+    """The names of a policy, for HTTP. Equal policies give equal JSON. ``cluster_for`` is asked once for what is equal.
+
+    ``traces``: where spans go. They say which rule was behind them, so then only names of the same rules stand together.
+    """
 
     def refuse(match: Json, port: int, reason: Reason, ports: Iterable[int]) -> Iterator[Json]:
         if policy.audit:
@@ -88,9 +106,9 @@ def route_configuration(name: str, policy: Policy, denial: Denial, cluster_for: 
     groups: defaultdict[_Rights, list[str]] = defaultdict(list)
     known: dict[object, _Rights] = {}
     for host, permissions in policy.hosts.items():
-        terms = permissions.terms
+        terms = (permissions.terms, permissions.rules) if traces else permissions.terms
         if terms not in known:
-            known[terms] = _rights(permissions, cluster_for)
+            known[terms] = _rights(permissions, cluster_for, traced=traces is not None)
         groups[known[terms]].append(str(host))
     if Host("", wildcard=True) not in policy.hosts:
         groups[()].append("*")
@@ -101,7 +119,7 @@ def route_configuration(name: str, policy: Policy, denial: Denial, cluster_for: 
             {
                 "name": _name(rights),
                 "domains": sorted(domains),
-                "routes": [*_routes(rights, refuse)],
+                "routes": [*_routes(rights, refuse, traces)],
             }
             for rights, domains in sorted(groups.items())
         ],
@@ -117,21 +135,22 @@ def _name(rights: _Rights) -> str:
     return ";".join(f"{port}:{right}" for port, ones in rights for right in ones) or "none"
 
 
-def _rights(permissions: Permissions, cluster_for: ClusterFor) -> _Rights:
+def _rights(permissions: Permissions, cluster_for: ClusterFor, *, traced: bool) -> _Rights:
     rights: dict[int, tuple[Right, ...]] = {}
     for (port, sort), said in sorted(permissions.items()):
         if sort is Sort.HTTP:
-            rights[port] = tuple(_right(permission, cluster_for) for permission in said)
+            rights[port] = tuple(_right(permission, cluster_for, traced=traced) for permission in said)
         elif said[-1].verdict is Verdict.ALLOW and not _has_answer_for_all(rights.get(port, ())):
             rights[port] = (*rights.get(port, ()), Right(Answer.OTHER_PROTOCOL))
     return tuple(sorted(rights.items()))
 
 
-def _right(permission: Permission, cluster_for: ClusterFor) -> Right:
+def _right(permission: Permission, cluster_for: ClusterFor, *, traced: bool) -> Right:
     requests = permission.methods, permission.paths
+    rule = str(permission.because) if traced else ""
     if permission.verdict is Verdict.DENY:
-        return Right(Answer.DENIED, *requests)
-    return Right(Answer.ALLOW, *requests, cluster_for(permission.port))
+        return Right(Answer.DENIED, *requests, rule=rule)
+    return Right(Answer.ALLOW, *requests, cluster_for(permission.port), rule, traced and permission.trace_context)
 
 
 def _has_answer_for_all(rights: tuple[Right, ...]) -> bool:
@@ -139,18 +158,20 @@ def _has_answer_for_all(rights: tuple[Right, ...]) -> bool:
     return any(right.is_whole or right.cluster for right in rights)
 
 
-def _routes(rights: _Rights, refuse: _Refuse) -> Iterator[Json]:
+def _routes(rights: _Rights, refuse: _Refuse, traces: Traces | None) -> Iterator[Json]:
     """The routes for each port that a rule speaks of, then the refusal of every other port."""
     for port, ones in rights:
-        for match, answer in _answers(ones):
+        for match, answer, rule in _answers(ones):
+            told = isinstance(answer, Right) and answer.told
+            said = traced(rule, traces, told=told) if traces and rule else {}
             if isinstance(answer, Reason):
-                yield from refuse(match, port, answer, ())
+                yield from (route | said for route in refuse(match, port, answer, ()))
             else:
                 # a site that says so itself is not to be mistaken for us
                 route = {"route": _forward(answer.cluster, port), "response_headers_to_remove": [DECISION]}
                 if any(right.paths for right in ones):
                     route["request_headers_to_remove"] = [*PATH_OVERRIDES]
-                yield {"match": match | _dialled(port)} | route
+                yield {"match": match | _dialled(port)} | route | said
     allowed = [port for port, ones in rights if ones[-1].answer is not Answer.DENIED]
     reason = Reason.PORT if allowed else Reason.NO_RULE
     yield from refuse({"prefix": "/"}, 0, reason, allowed)
@@ -163,20 +184,20 @@ def _dialled(port: int) -> Json:
     return {"filter_state": [{"key": DIALLED_PORT, "string_match": {"exact": str(port)}}]}
 
 
-def _answers(rights: tuple[Right, ...]) -> Iterator[tuple[Json, Right | Reason]]:
-    """What to do with a request at one port, in the order of :func:`exitway.policy.decide.decide`: matches, each with what allows or denies it."""
+def _answers(rights: tuple[Right, ...]) -> Iterator[tuple[Json, Right | Reason, str]]:
+    """What to do with a request at one port, in the order of :func:`exitway.policy.decide.decide`: matches, what allows or denies it, its rule."""
     if any(right.paths for right in rights):
-        yield OF_DOUBTFUL_PATH, Reason.PATH
+        yield OF_DOUBTFUL_PATH, Reason.PATH, ""
     sure = UNDOUBTED_METHOD if any(right.methods for right in rights) else []
     for right in rights:
         for match in matches(right.methods, right.paths, sure if right.cluster else []):
-            yield match, right if right.cluster else _REASONS[right.answer]
+            yield match, right if right.cluster else _REASONS[right.answer], right.rule
     allowing = [right for right in rights if right.cluster]
     if sure:
         for paths in dict.fromkeys(right.paths for right in allowing):
-            yield from ((match, Reason.METHOD) for match in matches((), paths))
+            yield from ((match, Reason.METHOD, "") for match in matches((), paths))
     if allowing and all(right.paths for right in allowing):
-        yield {"prefix": "/"}, Reason.PATH
+        yield {"prefix": "/"}, Reason.PATH, ""
 
 
 def _forward(cluster: str, port: int) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 from exitway.envoy.api import TYPE_PREFIX, Json
@@ -28,6 +29,15 @@ def text(format_string: str) -> Json:
 def header(name: str, value: str) -> Json:
     """A header to set, whatever was there."""
     return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+def is_address(host: str) -> bool:
+    """Whether it is an address; if not, it is a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def socket_address(address: str, port: int, netns: str = "") -> Json:

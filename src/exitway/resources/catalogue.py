@@ -21,6 +21,7 @@ AREAS = {
     "18": "Tests of rules, and what a change opens",
     "19": "Learning rules",
     "20": "Findings of `exitway analyze`",
+    "22": "Metrics and traces",
 }
 """The first two digits of a code."""
 
@@ -200,4 +201,9 @@ CATALOGUE = {
     "EXW2060": "a pod that may defeat the boundary",
     "EXW2061": "a namespace whose pods may opt out",
     "EXW2062": "a pod that no rule holds",
+    "EXW1901": "a file exists already",
+    "EXW1902": "a file cannot be written",
+    "EXW1903": "nothing was recorded",
+    "EXW1904": "what was learned is not proven",
+    "EXW2201": "trace context where none can be sent",
 }

@@ -11,6 +11,7 @@ spec:
       originateTLS: false                            # true: the program speaks HTTP, the proxy verified TLS
       caFile: /etc/exitway/ca.pem                    # absent: the authorities that the system trusts; needs originateTLS
       direct: false                                  # true: through the kernel, not the proxy; only exact names and cidrs
+      traceContext: false                            # true: requests carry traceparent, where the proxy makes spans of them
   expires: 2027-01-31T00:00:00Z                      # RFC 3339; after that the rule is as if absent
 """
 
@@ -67,7 +68,12 @@ def _target(to: To) -> Target:
     ports = sorted(Port(port.number, Protocol(port.protocol), to.originateTLS, to.caFile) for port in to.ports)
     requests = tuple(sorted(set(to.methods))), tuple(sorted(set(to.paths)))
     return Target(
-        tuple(map(Host.parse, to.hosts)), tuple(map(ip_network, to.cidrs)), tuple(ports), *requests, to.direct
+        tuple(map(Host.parse, to.hosts)),
+        tuple(map(ip_network, to.cidrs)),
+        tuple(ports),
+        *requests,
+        to.direct,
+        to.traceContext,
     )
 
 
@@ -108,6 +114,8 @@ def _to_faults(to: Mapping[str, Any], field: str, action: Any) -> Iterator[Probl
         yield from cidr_fault(cidr, f"{field}.cidrs[{index}]")
     if to.get("originateTLS") is True and action == "DENY":
         yield Problem("EXW0309", "originateTLS means nothing where nothing is let out", field=f"{field}.originateTLS")
+    if to.get("traceContext") is True and action == "DENY":
+        yield Problem("EXW2201", "traceContext means nothing where nothing is let out", field=f"{field}.traceContext")
     if isinstance(file := to.get("caFile"), str):
         yield from _ca_file_faults(file, to.get("originateTLS"), f"{field}.caFile")
     yield from _port_faults(to, field)
@@ -138,7 +146,7 @@ def _direct_faults(to: Mapping[str, Any], field: str, action: Any) -> Iterator[P
         if host.lower() == LOCAL_HOST:
             hint = "it is reached through the proxy"
             yield Problem("EXW0314", f"{LOCAL_HOST} cannot be direct", hint, f"{field}.hosts[{index}]")
-    for name in ("originateTLS", "methods", "paths"):
+    for name in ("originateTLS", "methods", "paths", "traceContext"):
         if to.get(name):
             hint = "what is direct does not come to the proxy; leave one of the two out"
             yield Problem("EXW0314", f"direct and {name} contradict each other", hint, f"{field}.{name}")
@@ -173,3 +181,6 @@ def _protocol_faults(to: Mapping[str, Any], protocol: str, field: str) -> Iterat
     if to.get("originateTLS") is True and not Protocol(protocol).is_http:
         hint = "the program speaks HTTP, HTTP2 or GRPC to such a port"
         yield Problem("EXW0309", f"originateTLS needs HTTP, not {protocol}", hint, field)
+    if to.get("traceContext") is True and not Protocol(protocol).is_http:
+        hint = "it is a header of requests; what is inside TLS and TCP is not looked into"
+        yield Problem("EXW2201", f"traceContext needs HTTP, not {protocol}", hint, field)

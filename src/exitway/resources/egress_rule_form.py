@@ -47,6 +47,12 @@ class To(Form):
             "!has(self.direct) || !self.direct || !(has(self.methods) || has(self.paths) || (has(self.originateTLS) && self.originateTLS))": (
                 "what is direct does not come to the proxy: no originateTLS, methods or paths"
             ),
+            "!has(self.traceContext) || !self.traceContext || self.ports.all(port, port.protocol in ['HTTP', 'HTTP2', 'GRPC'])": (
+                "traceContext needs HTTP, HTTP2 or GRPC"
+            ),
+            "!has(self.direct) || !self.direct || !has(self.traceContext) || !self.traceContext": (
+                "what is direct does not come to the proxy: no traceContext"
+            ),
         }
     )
     ports: Annotated[
@@ -57,6 +63,7 @@ class To(Form):
     originateTLS: Annotated[bool, said("Programs speak plain HTTP, the proxy verified TLS beyond it.")] = False  # noqa: N815 - wire name
     caFile: Annotated[str, said("Who vouches for the servers; absent: who the system trusts.", pattern="^/")] = ""  # noqa: N815 - wire name
     direct: Annotated[bool, said("Through the kernel, past the proxy.")] = False
+    traceContext: Annotated[bool, said("Requests carry traceparent, where the proxy makes spans of them.")] = False  # noqa: N815 - wire name
     methods: Annotated[tuple[_Method, ...], said("Absent: all.", minItems=1)] = ()
     paths: Annotated[tuple[_Path, ...], said('Exact, or a prefix that ends in "*". Absent: all.', minItems=1)] = ()
 
@@ -75,7 +82,7 @@ class Spec(Form):
             f"!has(self.action) || self.action != 'DENY' || !self.to.exists(to, has(to.{name}) && to.{name})": (
                 f"{name} means nothing where nothing is let out"
             )
-            for name in ("originateTLS", "direct")
+            for name in ("originateTLS", "direct", "traceContext")
         }
     )
     to: Annotated[tuple[To, ...], said("What the rule is about.", minItems=1, maxItems=MAX_DESTINATIONS)]

@@ -30,7 +30,7 @@ class Target:
     """Destinations and the ports on them. Either ``hosts`` or ``cidrs``, never both.
 
     ``methods`` and ``paths`` (exact, or a prefix ending in ``*``; see :mod:`exitway.names.request`) narrow it to such requests; empty: to all.
-    ``direct``: past the proxy, whatever is spoken there.
+    ``direct``: past the proxy, whatever is spoken there. ``trace_context``: the destination is told of the span, where there is one.
     """
 
     hosts: tuple[Host, ...]
@@ -39,17 +39,19 @@ class Target:
     methods: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     direct: bool = False
+    trace_context: bool = False
 
 
 @dataclass(frozen=True)
 class Permission:
-    """A verdict on one destination and port, or on some requests to it, and the rule that caused it."""
+    """A verdict on one destination and port, or on some requests to it, and the rule that caused it. ``trace_context`` as in :class:`Target`."""
 
     verdict: Verdict
     port: Port
     because: Key
     methods: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    trace_context: bool = False
 
     @cached_property
     def is_whole(self) -> bool:
@@ -57,9 +59,10 @@ class Permission:
         return not self.methods and not self.paths
 
     @cached_property
-    def terms(self) -> tuple[Verdict, bool, str, tuple[str, ...], tuple[str, ...]]:
+    def terms(self) -> tuple[Verdict, bool, str, tuple[str, ...], tuple[str, ...], bool]:
         """All but the rule's name."""
-        return self.verdict, self.port.originate_tls, self.port.ca_file, self.methods, self.paths
+        port = self.port
+        return self.verdict, port.originate_tls, port.ca_file, self.methods, self.paths, self.trace_context
 
     def speaks_of(self, method: str, path: str) -> bool:
         """Whether it is a verdict on such a request."""
@@ -80,6 +83,11 @@ class Permissions(dict[tuple[int, Sort], tuple[Permission, ...]]):
     def terms(self) -> tuple[object, ...]:
         """All but the rules' names: equal where the same holds. Worked out once for a rule, not once for a change."""
         return tuple([(at, tuple([one.terms for one in said])) for at, said in sorted(self.items())])
+
+    @cached_property
+    def rules(self) -> tuple[Key, ...]:
+        """The rules' names, in the same order."""
+        return tuple([one.because for _, said in sorted(self.items()) for one in said])
 
 
 @dataclass(frozen=True)
@@ -112,4 +120,4 @@ class Intent:
 
     def _permission(self, target: Target, port: Port) -> Permission:
         verdict = Verdict.ALLOW if self.action is Action.ALLOW else Verdict.DENY
-        return Permission(verdict, port, self.key, target.methods, target.paths)
+        return Permission(verdict, port, self.key, target.methods, target.paths, target.trace_context)

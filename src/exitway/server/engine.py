@@ -98,7 +98,9 @@ class Engine(ABC):
         self.guard = Guard(wall, names, loopback=loopback)
         self.discovery = DiscoveryServer()
         ipv6 = socket.has_dualstack_ipv6()
-        proxy = Proxy(resolver, wall.mark, str(access_log), settings.denied_status, ipv6=ipv6)
+        proxy = Proxy(
+            resolver, wall.mark, str(access_log), settings.denied_status, ipv6=ipv6, traces=settings.collector
+        )
         self._program = Program(proxy, direct=alone, authorities="" if alone else AUTHORITIES)
         self._owners = Owners()
         self._recorder = Recorder(access_log, settings.flow_db)

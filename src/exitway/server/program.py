@@ -27,7 +27,9 @@ from exitway.envoy.listener import (
 )
 from exitway.envoy.route import Denial, route_configuration
 from exitway.envoy.snapshot import Resource, Snapshot
+from exitway.envoy.tracing import collector, keeping
 from exitway.names.address import Pinned
+from exitway.names.traces import Traces
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
 from exitway.policy.policy import Policy
@@ -93,6 +95,7 @@ class Program:
         self._proxy = proxy
         self._direct = direct
         self._verifiers = Verifiers(proxy, authorities)
+        self._traces = _traces(proxy.traces) if proxy.traces else []
         self._compiled: dict[str, _Compiled] = {}
         self._built: dict[str, Member] = {}
         self._constant: dict[str, list[Resource]] = {}
@@ -126,6 +129,7 @@ class Program:
         resources = [compiled.routes for compiled in self._compiled.values()]
         resources += [listener for listeners in self._listeners.values() for listener in listeners.values()]
         resources += [resource for _, _, *published in self._constant.values() for resource in published]
+        resources += self._traces
         resources += self._verifiers.clusters(compiled.authorities for compiled in self._compiled.values())
         return Snapshot.of(resources)
 
@@ -152,7 +156,8 @@ class Program:
             return before
         used: dict[str, Authorities | None] = {}
         cluster_for = self._verifiers.cluster_for(used)
-        routes = route_configuration(f"http/{name}", policy, Denial(namespace, self._proxy.denied_status), cluster_for)
+        denial = Denial(namespace, self._proxy.denied_status)
+        routes = route_configuration(f"http/{name}", policy, denial, cluster_for, self._proxy.traces)
         matchers = Resource.of(LISTENER, deciding(policy)), Resource.of(LISTENER, deciding_tcp(policy, {}))
         if before is not None:
             one, other = (
@@ -189,3 +194,7 @@ class Program:
             resources.append(Resource.of(CLUSTER, published(name, publication.target, member.netns)))
             resources.append(Resource.of(LISTENER, publishing_listener(name, publication.address, publication.port)))
         return resources
+
+
+def _traces(traces: Traces) -> list[Resource]:
+    return [Resource.of(CLUSTER, collector(traces)), Resource.of(LISTENER, keeping(traces))]

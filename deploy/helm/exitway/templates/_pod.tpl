@@ -19,6 +19,8 @@
 - {name: EXITWAY_DENIED_STATUS, value: {{ .Values.deniedStatus | quote }}}
 - {name: EXITWAY_AUDIT_NAMESPACES, value: {{ join "," .Values.auditNamespaces | quote }}}
 - {name: EXITWAY_METRICS_PORT, value: {{ .Values.metrics.nodePort | quote }}}
+- {name: EXITWAY_TRACES, value: {{ .Values.traces.collector | quote }}}
+- {name: EXITWAY_TRACES_PERCENT, value: {{ .Values.traces.percent | quote }}}
 - {name: HOME, value: /tmp}
 {{- end }}
 
