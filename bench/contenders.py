@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import istio_shape
 from exitway_server import RULES, Exitway, egress_rule, rule
-from process import BENCH, PROXY_CORE, RUN, all_pids, end, find, on, spawn, wait_for_port
+from process import BENCH, LOAD_CORES, PROXY_CORE, RUN, all_pids, end, find, on, spawn, wait_for_port
 from world import ALLOWED, DENIED, ORIGIN, OTHER
 
 PROXY_PORT, TLS_PORT = 3128, 3129
+COLLECTOR_PORT, METRICS_PORT = 4317, 9464
 NONE = "no Exitway"
 
 
@@ -121,18 +123,33 @@ class ExitwayRun(Contender):
     hosts: tuple[str, ...] = ()
     direct: dict[str, list[str]] = field(default_factory=dict)
     """What goes through the kernel (``hosts`` or ``cidrs``), instead of ``hosts`` through the proxy."""
+    traced: str = ""
+    """Of how many requests in a hundred there are spans, with a collector that takes them."""
+    scraped: bool = False
+    """Whether its metrics are read, each second."""
 
     def start(self) -> None:
+        if self.traced or self.scraped:
+            ports = [f"{COLLECTOR_PORT}", *([f"{METRICS_PORT}"] if self.scraped else [])]
+            self.processes.append(
+                spawn("collector", [*on(LOAD_CORES), sys.executable, str(BENCH / "collector.py"), *ports])
+            )
+            wait_for_port(COLLECTOR_PORT, self.processes[0])
         port = {"number": 80, "protocol": "TCP"}
         direct = egress_rule("bench", **self.direct, ports=[port], direct=True)
         RULES.write_text(json.dumps(direct if self.direct else rule("bench", list(self.hosts))))
         before = all_pids()
-        self.server.up()
+        self.server.up(*(["--metrics", f"127.0.0.1:{METRICS_PORT}"] if self.scraped else []), **self._traces())
         self.pids = all_pids() - before
         self.prefix = self.server.run("-f", str(RULES))
 
     def stop(self) -> None:
         self.server.down()
+        super().stop()
+
+    def _traces(self) -> dict[str, str]:
+        traces = {"EXITWAY_TRACES": f"127.0.0.1:{COLLECTOR_PORT}", "EXITWAY_TRACES_PERCENT": self.traced}
+        return traces if self.traced else {}
 
 
 USER_1337 = ["setpriv", "--reuid", "1337", "--regid", "1337", "--clear-groups"]
@@ -166,6 +183,9 @@ def contenders() -> list[Contender]:
     return [
         Contender(),
         ExitwayRun("Exitway, 10 hosts", hosts=tuple(ALLOWED)),
+        ExitwayRun("Exitway, 10 hosts, metrics read each second", hosts=tuple(ALLOWED), scraped=True),
+        ExitwayRun("Exitway, 10 hosts, 1 % of the requests traced", hosts=tuple(ALLOWED), traced="1"),
+        ExitwayRun("Exitway, 10 hosts, all requests traced", hosts=tuple(ALLOWED), traced="100"),
         ExitwayRun("Exitway, 1,000 hosts", hosts=thousand_hosts()),
         IstioShape("Istio's shape, 1,000 hosts", hosts=thousand_hosts()),
         ForwardProxy("Squid", "squid", arguments=("-N", "-f", str(peers / "squid.conf"))),

@@ -56,10 +56,11 @@ class Exitway:
         os.environ.update(ENVIRONMENT)
         self.command = find("exitway") or "exitway"
 
-    def up(self) -> None:
+    def up(self, *options: str, **environment: str) -> None:
         self.gone()
         subprocess.run(["rm", "-rf", str(RUNTIME), str(STATE)], check=True)
-        self.call("up", prefix=tuple(on(PROXY_CORE)))
+        variables = [f"{name}={value}" for name, value in environment.items()]
+        self.call("up", *options, prefix=(*on(PROXY_CORE), "env", *variables))
 
     def down(self) -> None:
         """Also where it did not start."""

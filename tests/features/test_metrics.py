@@ -1,14 +1,20 @@
 """What Prometheus reads: every number of what really happened, and of how the server is."""
 
 import http.client
+import json
+import re
 import socket
 import subprocess
 
 import pytest
+import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
-from tests.features.conftest import EXAMPLES, eventually
+from exitway.cluster.metrics import ReplicaMetrics, ResolverMetrics
+from exitway.names.call import Reason
+from tests.cluster_parts.test_publisher import Replica
+from tests.features.conftest import EXAMPLES, ROOT, eventually
 
 pytestmark = pytest.mark.lab
 
@@ -48,6 +54,7 @@ def test_what_is_allowed_and_denied_is_counted_by_namespace_rule_and_verdict(exi
     denied = {"namespace": "istioegress", "rule": "", "verdict": "deny", "reason": "no-rule"}
     exitway(*fetch)
     eventually(lambda: value(port, "exitway_requests_total", **denied) == 1)
+    assert value(port, "exitway_denials_total", namespace="istioegress", rule="", reason="no-rule") == 1
     exitway("create", "-f", EXAMPLES / "egress_httpbin.yml", "-n", "istioegress")
     rule = {"namespace": "istioegress", "rule": "egress-rule/istioegress/httpbin-egress-rule", "verdict": "allow"}
     for _ in range(3):
@@ -104,3 +111,55 @@ def test_nobody_listens_unless_told_to(exitway):
     assert exitway.result("up", "--metrics", "127.0.0.1:9464").returncode == 1
     with pytest.raises(ConnectionRefusedError):
         scrape(9464)
+
+
+def test_the_dashboard_the_alerts_and_the_docs_speak_of_what_there_is(exitway, port, outside):
+    known = labels_of(everything(exitway, port))
+    dashboard = json.loads((ROOT / "deploy/grafana/exitway.json").read_text())
+    targets = [target for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    assert len(targets) > 20
+    for target in targets:
+        speaks_of(target["expr"], known, re.findall(r"{{(\w+)}}", target["legendFormat"]))
+    assert [one["query"]["query"] for one in dashboard["templating"]["list"][1:]] == [
+        "label_values(exitway_rules, namespace)"
+    ]
+    alerts = yaml.safe_load((ROOT / "deploy/prometheus/exitway.rules.yml").read_text())["groups"][0]["rules"]
+    for alert in alerts:
+        speaks_of(alert["expr"], known, re.findall(r"\$labels\.(\w+)", json.dumps(alert["annotations"])))
+    docs = (ROOT / "docs/metrics.md").read_text()
+    assert [name for name in known if f"`{re.sub('_(bucket|count|sum|created)$', '', name)}`" not in docs] == []
+
+
+def everything(exitway, port):
+    """What a server says that has seen something, and what a replica and the resolver do."""
+    exitway("create", "-f", EXAMPLES / "egress_httpbin.yml", "-n", "shop")
+    for url in ("http://httpbin.org/headers", "http://a.lab.test/", "https://a.lab.test/"):
+        exitway("run", "-n", "shop", "--", "curl", "-s", url, check=False)
+    eventually(
+        lambda: value(port, "exitway_connections_total", namespace="shop", rule="", verdict="deny", reason="no-rule")
+    )
+    replica, resolver = Replica(), ResolverMetrics()
+    replica.start("a")
+    resolver.asked["pod", "answered"] += 1
+    resolver.refusals[Reason.NO_RULE] += 1
+    of_it = ReplicaMetrics(replica.proxies, lambda: replica.registry, replica.program.counts, lambda: 0.0)
+    for text in (scrape(port)[2], *(one.exposition("")[0].decode() for one in (of_it, resolver))):
+        yield from (one for family in plain(text) for one in family.samples)
+
+
+def labels_of(found):
+    known: dict[str, set[str]] = {}
+    for one in found:
+        known.setdefault(one.name, set()).update(one.labels)
+    return {name: labels for name, labels in known.items() if name.startswith("exitway_")}
+
+
+def speaks_of(expression, known, shown):
+    """Whether each metric and each label that a query speaks of is there."""
+    bare = re.sub(r'"[^"]*"', '""', expression)
+    named = set(re.findall(r"\b(?:exitway|process)_\w+", bare))
+    assert named, expression
+    labels = {"job", "instance"}.union(*(known[name] for name in named if not name.startswith("process_")))
+    matched = {word for inside in re.findall(r"{([^}]*)}", bare) for word in re.findall(r"(\w+)\s*[=!]", inside)}
+    grouped = {word for inside in re.findall(r"\b(?:by|on) \(([^)]*)\)", bare) for word in re.findall(r"\w+", inside)}
+    assert matched | grouped | set(shown) <= labels, (expression, labels)

@@ -53,8 +53,11 @@ def _of_exitway(wire: Json) -> Summary:
 def _way(target: Json) -> Way:
     destinations = tuple(target.get("hosts") or target.get("cidrs") or ())
     ports = tuple(f"{port['number']}/{port['protocol']}" for port in target["ports"])
-    notes = ("programs speak HTTP, Exitway verified TLS",) if target.get("originateTLS") else ()
-    return Way(destinations, ports, notes)
+    said = {
+        "originateTLS": "programs speak HTTP, Exitway verified TLS",
+        "traceContext": "requests carry traceparent where they are traced",
+    }
+    return Way(destinations, ports, tuple(note for field, note in said.items() if target.get(field)))
 
 
 def _workloads(wire: Json, labels: Json) -> str:

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from exitway import __version__
 from exitway.flows.flow import Flow
+from exitway.names.call import Verdict
 from exitway.resources.registry import Registry
 from exitway.server.traffic import MOST_NAMESPACES, Bounded, Labels, Total, Traffic
 from exitway.xds.proxies import Proxies
@@ -122,28 +123,33 @@ def by(name: str, help_: str, label: str, values: Mapping[str, float]) -> GaugeM
     return family
 
 
-def _traffic(traffic: Traffic) -> Iterable[Metric]:
-    requests, connections = (
-        CounterMetricFamily(f"exitway_{what}", help_, labels=_LABELS)
-        for what, help_ in (
-            ("requests", "HTTP requests that have ended."),
-            ("connections", "Connections that are not HTTP and have ended, and what was refused of other protocols."),
-        )
-    )
-    sent, received = (
-        CounterMetricFamily(f"exitway_{what}_bytes", help_, labels=_LABELS[:3])
-        for what, help_ in (("sent", "Bytes from workloads."), ("received", "Bytes to workloads."))
-    )
+def _traffic(traffic: Traffic) -> Iterator[Metric]:
     totals = list(traffic.totals())
-    for labels, total in totals:
-        if total.requests:
-            requests.add_metric(labels, total.requests)
-        if total.connections:
-            connections.add_metric(labels, total.connections)
-    for carried, total in _by_verdict(totals).items():
-        sent.add_metric(carried, total.sent)
-        received.add_metric(carried, total.received)
-    return requests, connections, sent, received
+    help_ = "HTTP requests that have ended."
+    yield _counter("requests", help_, _LABELS, [(labels, one.requests) for labels, one in totals if one.requests])
+    help_ = "Connections that are not HTTP and have ended, and what was refused of other protocols."
+    connections = [(labels, one.connections) for labels, one in totals if one.connections]
+    yield _counter("connections", help_, _LABELS, connections)
+    denials = [
+        ((namespace, rule, reason), one.requests + one.connections)
+        for (namespace, rule, verdict, reason), one in totals
+        if verdict == Verdict.DENY
+    ]
+    yield _counter("denials", "The denied ones among both.", ("namespace", "rule", "reason"), denials)
+    carried = _by_verdict(totals).items()
+    help_ = "Bytes from workloads, on the wire."
+    yield _counter("sent_bytes", help_, _LABELS[:3], [(labels, one.sent) for labels, one in carried])
+    help_ = "Bytes to workloads, on the wire."
+    yield _counter("received_bytes", help_, _LABELS[:3], [(labels, one.received) for labels, one in carried])
+
+
+def _counter(
+    what: str, help_: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], int]]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(f"exitway_{what}", help_, labels=labels)
+    for words, value in values:
+        family.add_metric(words, value)
+    return family
 
 
 def _by_verdict(totals: Sequence[tuple[Labels, Total]]) -> dict[tuple[str, ...], Total]:
