@@ -57,11 +57,12 @@ def test_what_is_allowed_and_denied_is_counted_by_namespace_rule_and_verdict(exi
     assert value(port, "exitway_denials_total", namespace="istioegress", rule="", reason="no-rule") == 1
     exitway("create", "-f", EXAMPLES / "egress_httpbin.yml", "-n", "istioegress")
     rule = {"namespace": "istioegress", "rule": "egress-rule/istioegress/httpbin-egress-rule", "verdict": "allow"}
-    for _ in range(3):
-        exitway(*fetch)
+    again = "for i in 1 2 3; do curl -s -o /dev/null http://httpbin.org/headers; done"
+    exitway("run", "-n", "istioegress", "--", "sh", "-c", again)  # repeats of one use
     eventually(lambda: value(port, "exitway_requests_total", reason="rule", **rule) == 3)
     assert value(port, "exitway_requests_total", **denied) == 1
-
+    assert value(port, "exitway_received_bytes_total", **rule) > 3 * 100  # httpbin says what it was asked
+    assert value(port, "exitway_sent_bytes_total", **rule) > 3 * 50
     exitway("run", "-n", "istioegress", "--", "curl", "-s", "https://httpbin.org/", check=False)
     eventually(
         lambda: value(

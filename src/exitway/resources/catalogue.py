@@ -201,9 +201,5 @@ CATALOGUE = {
     "EXW2060": "a pod that may defeat the boundary",
     "EXW2061": "a namespace whose pods may opt out",
     "EXW2062": "a pod that no rule holds",
-    "EXW1901": "a file exists already",
-    "EXW1902": "a file cannot be written",
-    "EXW1903": "nothing was recorded",
-    "EXW1904": "what was learned is not proven",
     "EXW2201": "trace context where none can be sent",
 }

@@ -113,8 +113,7 @@ class Engine(ABC):
         self._compiled: object = None
         self._published: dict[str, Pinned] | None = None
         self._revision = rules.revision
-        self.metrics = EngineMetrics(self, self._recorder.find)
-        self._recorder.wrote = self.metrics.traffic.wrote
+        self.metrics = EngineMetrics(self, self._recorder)
         self.stopping = asyncio.Event()
         self.started = time.time()
         self._carried_out = time.monotonic()

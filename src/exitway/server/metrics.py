@@ -18,7 +18,6 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from exitway import __version__
-from exitway.flows.flow import Flow
 from exitway.names.call import Verdict
 from exitway.resources.registry import Registry
 from exitway.server.traffic import MOST_NAMESPACES, Bounded, Labels, Total, Traffic
@@ -26,6 +25,7 @@ from exitway.xds.proxies import Proxies
 
 if TYPE_CHECKING:
     from exitway.server.engine import Engine
+    from exitway.server.record import Recorder
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -85,12 +85,13 @@ class RuleMetrics(Metrics):
 
 
 class EngineMetrics(RuleMetrics):
-    """Of the server of a machine, or the agent of a node. ``traffic``: to be told of what is written."""
+    """Of the server of a machine, or the agent of a node. ``traffic``: what was written by the recorder."""
 
-    def __init__(self, engine: Engine, find: Callable[[int], Flow | None]) -> None:
-        """``find``: a flow by its id."""
+    def __init__(self, engine: Engine, recorder: Recorder) -> None:
         super().__init__(engine.discovery, lambda: engine.rules.registry)
-        self.traffic = Traffic(find)
+        self.traffic = Traffic(recorder.find)
+        recorder.wrote = self.traffic.wrote
+        self._recorder = recorder
         self._engine = engine
         ProcessCollector("exitway_proxy", self._proxy, registry=self.registry)
 
@@ -100,6 +101,7 @@ class EngineMetrics(RuleMetrics):
         yield from _traffic(self.traffic)
         help_ = "Flows that were written to the history; repeats are counted onto them."
         yield CounterMetricFamily("exitway_flows_written", help_, self.traffic.written)
+        yield CounterMetricFamily("exitway_flows_lost", "Flows that could not be written.", self._recorder.lost)
         engine = self._engine
         audits = [one.member.audit for one in engine.workloads.running.values()]
         help_ = "Running workloads, by whether denials are carried out (enforce) or only recorded (audit)."
