@@ -238,7 +238,7 @@ def refusal(reason: Reason, denial: Denial, ports: Iterable[int] = ()) -> Json:
         "  destination  %REQ(:AUTHORITY)%, HTTP, dialled at port %DOWNSTREAM_LOCAL_PORT%\n"
         f"{_REQUEST if reason in (Reason.METHOD, Reason.PATH, Reason.DENIED) else ''}"
         f"  reason       {reason}: {why}\n"
-        f"  to allow it  exitway create -f RULE.yml -n {denial.namespace}    (an EgressRule for this host and port)\n"
+        f"  to allow it  exitway explain -n {denial.namespace} URL    (says what is missing, and prints the smallest rule)\n"
     )
     return {
         "direct_response": {"status": denial.status, "body_format": text(body)},
