@@ -59,7 +59,7 @@ class AccessLogReader:
         """What runs for long is not told only when it ends."""
         entry = None if parts in self.known else read(line, self._observed)
         if entry is not None:
-            flow = self._running[parts.identity] = replace(entry.let_out(), id=next(self._ids))
+            flow = self._running[parts.identity] = entry.let_out(next(self._ids))
             self.known.remember(parts, flow)
             yield flow
 
@@ -67,14 +67,14 @@ class AccessLogReader:
         entry = read(line, self._observed)
         if entry is None:
             return
-        flow = entry.seen()
         if before:
-            more = flow.sent - before.sent, flow.received - before.received
-            yield replace(flow, id=before.id, decision=before.decision, count=0, sent=more[0], received=more[1])
-            return
-        flow = replace(flow, id=next(self._ids))
-        self.known.remember(parts, flow)
-        yield flow
+            flow = entry.seen(before.id)
+            sent, received = flow.sent - before.sent, flow.received - before.received
+            yield replace(flow, decision=before.decision, count=0, sent=sent, received=received)
+        else:
+            flow = entry.seen(next(self._ids))
+            self.known.remember(parts, flow)
+            yield flow
 
     def keep(self, running: Callable[[bytes], bool]) -> None:
         """As :meth:`Live.keep`."""

@@ -65,19 +65,20 @@ class Entry:
                 return Decision(Verdict.DENY, Reason.ADDRESS, decided.because)
         return decided
 
-    def let_out(self) -> Flow:
+    def let_out(self, identity: int) -> Flow:
         """What has reached the outside, and runs."""
         decided = self._decided()
         if not decided.allowed and not self.observed.policy.audit:  # the policy is another one by now: it is to be cut
             decided = Decision(Verdict.ALLOW, Reason.RULE)
-        return self.flow(self.fields["z"]["at"], decided, "")
+        return self.flow(self.fields["z"]["at"], decided, "", identity)
 
-    def seen(self) -> Flow:
+    def seen(self, identity: int) -> Flow:
         """What has come to its end."""
         decision = self._decided()
         if not self.observed.policy.audit:
             decision = _decision(self.fields, decision, self._refusal() if _unresolved(self.fields) else None)
-        return self.flow(self.fields["z"]["at"], decision, _detail(self.fields, decision, self.observed.policy))
+        detail = _detail(self.fields, decision, self.observed.policy)
+        return self.flow(self.fields["z"]["at"], decision, detail, identity)
 
     def _decided(self) -> Decision:
         """What the policy says; under audit, what would have been done."""
@@ -89,7 +90,7 @@ class Entry:
     def _refusal(self) -> Reason | None:
         return self.observed.refusal(self.call.name or self.asked, self.call.port)
 
-    def flow(self, time: str, decision: Decision, detail: str) -> Flow:
+    def flow(self, time: str, decision: Decision, detail: str, identity: int = 0) -> Flow:
         """The flow of this decision."""
         this, (method, path) = self.fields["z"], _request(self.fields)
         duration, sent, received = measured(self.parts)
@@ -114,6 +115,7 @@ class Entry:
             upstream=this.get("to") or "",
             process=self.observed.process(this.get("peer") or "", self.fields["destination"]),
             labels=self.observed.labels,
+            id=identity,
         )
 
 

@@ -111,12 +111,11 @@ def by_name(policy: Policy, name: str) -> Permissions:
     exact = policy.hosts.get(Host(name))
     if exact is not None:
         return exact
-    for start in range(
-        1, len(name) + 1
-    ):  # a wildcard stands for at least one character; the longest suffix comes first
-        said = policy.hosts.get(Host(name[start:], wildcard=True))
-        if said is not None and name:
-            return said
+    for length in policy.suffix_lengths:  # a wildcard stands for at least one character; the longest suffix comes first
+        if length < len(name):
+            said = policy.hosts.get(Host(name[len(name) - length :], wildcard=True))
+            if said is not None:
+                return said
     return _NOTHING
 
 

@@ -38,6 +38,11 @@ class Policy:
         )
 
     @cached_property
+    def suffix_lengths(self) -> tuple[int, ...]:
+        """Of its patterns, the longest first: only these have to be looked for in a name, however long that is."""
+        return tuple(sorted({len(host.suffix) for host in self.hosts if host.wildcard}, reverse=True))
+
+    @cached_property
     def exceptions(self) -> frozenset[Excepted]:
         """Where names may lead although the address is private: where a rule for its network lets this workload go."""
         direct = {(network, port, True) for network, port in self.direct.networks if is_private(network)}
