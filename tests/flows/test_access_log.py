@@ -127,10 +127,10 @@ def test_a_request_is_told_with_what_was_asked_and_what_became_of_it():
     assert flow.sni == "a.example"
 
 
-def counted(*lines):
+def counted(*lines, hurry=False):
     """What is told of the lines, and how often each was seen."""
     reader = AccessLogReader(OBSERVED.get)
-    flows = {flow.id: (flow.name, flow.path) for flow in reader.flows(lines)}
+    flows = {flow.id: (flow.name, flow.path) for flow in reader.flows(lines, hurry=hurry)}
     repeats = {one.id: one.count for one in reader.known.repeats()}
     return [(*what, 1 + repeats.get(identity, 0)) for identity, what in flows.items()]
 
@@ -212,14 +212,15 @@ def test_a_flood_makes_only_its_own_workload_forget(monkeypatch):
             st.sampled_from(["01", "02"]),
             st.booleans(),
         )
-    )
+    ),
+    st.booleans(),
 )
-def test_nothing_is_lost_and_nothing_counted_twice(uses):
+def test_nothing_is_lost_and_nothing_counted_twice(uses, hurry):
     lines = [
         line(second, path=path, workload=workload, **(HTTP if allowed else DENIED) | {"authority": name})
         for workload, name, path, second, allowed in uses
     ]
-    assert sum(times for *_, times in counted(*lines)) == len(uses)
+    assert sum(times for *_, times in counted(*lines, hurry=hurry)) == len(uses)
 
 
 def test_what_runs_for_long_is_told_of_when_it_begins_and_when_it_has_ended():

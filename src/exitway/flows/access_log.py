@@ -12,6 +12,9 @@ from exitway.flows.known import Known
 from exitway.flows.live import Live, Parts, is_end, split
 from exitway.names.call import Decision, Reason, Verdict
 
+CROWD = "(and others, too many at once to tell each)"
+"""In the detail of a flow onto which others are counted that are not alike."""
+
 
 class AccessLogReader:
     """Turns lines into flows: each denial, and each use of an allowed destination, but what repeats one is counted.
@@ -39,21 +42,32 @@ class AccessLogReader:
             else:
                 self.live.begin(identity, line)
 
-    def flows(self, lines: Iterable[bytes], begun: Callable[[bytes], None] = lambda _: None) -> Iterator[Flow]:
+    def flows(
+        self, lines: Iterable[bytes], begun: Callable[[bytes], None] = lambda _: None, *, hurry: bool = False
+    ) -> Iterator[Flow]:
         """The flows worth telling; ``begun`` gets the line of all that runs and is told of for the first time.
 
-        A line that is not ours, or of a workload that is not known any more, is passed over.
+        A line that is not ours, or of a workload that is not known any more, is passed over. ``hurry``: there are too many to read. Of each workload,
+        what is denied for the same reason, or let out, is counted onto one flow then.
         """
+        crowds: dict[bytes, Flow] = {}
         for line in lines:
             parts = split(line)
             if not is_end(line):
                 if self.live.begin(parts.identity, line):
                     begun(line)
-                    yield from self._begun(parts, line)
+                    yield from () if hurry else self._begun(parts, line)
             else:
                 before = self._running.pop(parts.identity, None)
-                if self.live.end(parts.identity) and (before or not self.known.count(parts)):
-                    yield from self._ended(parts, line, before)
+                if not self.live.end(parts.identity) or (not before and self.known.count(parts)):
+                    continue
+                crowd = crowds.get(parts.sort) if hurry and not before else None
+                if crowd:
+                    self.known.count_onto(crowd.id, parts)
+                    continue
+                for flow in self._ended(parts, line, before):
+                    crowds[parts.sort] = flow
+                    yield replace(flow, detail=f"{flow.detail} {CROWD}".strip()) if hurry and not before else flow
 
     def _begun(self, parts: Parts, line: bytes) -> Iterator[Flow]:
         """What runs for long is not told only when it ends."""

@@ -52,15 +52,21 @@ class Known:
     def count(self, parts: Parts) -> bool:
         """Count the line, if it repeats a flow that was told of in the same period; whether it does."""
         use = self._find(parts)
-        if use is None:
-            return False
+        if use is not None:
+            self._add(use, parts)
+        return use is not None
+
+    def count_onto(self, identity: int, parts: Parts) -> None:
+        """Count the line onto the flow of this id, whatever that is of."""
+        self._add(_Use(identity, b"never"), parts)
+
+    def _add(self, use: _Use, parts: Parts) -> None:
+        use = self._counted.setdefault(use.id, use)
         _, sent, received = measured(parts)
         use.count += 1
         use.sent += sent
         use.received += received
         use.last = parts.identity[_AT : parts.identity.find(b'"', _AT)]
-        self._counted[use.id] = use
-        return True
 
     def remember(self, parts: Parts, flow: Flow) -> None:
         """This flow was told of."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 _IDENTITY, _MEASURED, _AFTER = b',"z":{', b',"measured":"', b',"peer":'
+_DONE, _AFTER_DONE, _WORKLOAD = b',"chain":', b',"destination":', b',"workload":'
 _ENDS = (b'{"access":"TcpConnectionEnd"', b'{"access":"DownstreamEnd"')
 _NOTHING_OUTSIDE = b'"from":null'
 _CUT = b""
@@ -28,6 +29,12 @@ class Parts(NamedTuple):
     """Milliseconds, and bytes from and to the workload."""
     request: bytes
     """Method and path."""
+
+    @property
+    def sort(self) -> bytes:
+        """Whose it is, and what was done with it and why, as far as that can be seen without parsing."""
+        decided = self.beginning.partition(_DONE)[2].partition(_AFTER_DONE)[0]
+        return decided + self.beginning.rpartition(_WORKLOAD)[2]
 
 
 def split(line: bytes) -> Parts:

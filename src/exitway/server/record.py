@@ -34,6 +34,12 @@ _log = logging.getLogger("exitway")
 
 INTERVAL_SECONDS = 0.1
 PAUSE_SECONDS = 5.0
+READ_SECONDS = 1.0
+"""After which the log is looked after, however much of it is yet to be read."""
+
+MUCH_UNREAD, MUCH_AT_LAST = 64 * 2**20, 8 * 2**20
+"""Bytes from which on lines are counted rather than read; and when we end. So a flood that is faster than we are fills neither memory nor disk."""
+
 RETAIN_SECONDS = 10.0
 """Between two looks at how much there is: a flood writes some megabytes a second."""
 MOST_OBSERVED = 10_000
@@ -61,6 +67,7 @@ class Recorder:
         self._history = History(flow_db)
         self._ids = itertools.count(self._history.next_id)
         self._unread = Unread(access_log, self._history.mark)
+        self._carrying = self._unread.aside
         self._pending: list[Flow] = []
         self._committed = 0.0
         self._observed: dict[str, Observed] = {}
@@ -141,15 +148,14 @@ class Recorder:
     async def follow(self, admin_socket: Path, begun: Callable[[bytes], None]) -> None:
         """Write flows as they come, until cancelled; ``begun`` gets the line of all that runs, when it is first told of."""
         while True:
-            await self._read(begun)
-            self._commit()
             try:
-                if rotate(self._access_log, admin_socket):
-                    await self._rotated(begun)
+                await self._read(begun)
+                self._commit()
+                await self._keep_small(admin_socket)
                 if len(self.reader.live) > self._much_live:
                     self._forget_dead()
             except OSError as error:
-                _log.warning("the access log cannot be kept small: %s", error)
+                _log.warning("the access log cannot be read, or not be kept small: %s", error)
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
                 ended, self._round = self._round, asyncio.Event()
@@ -165,29 +171,38 @@ class Recorder:
                 _log.warning("flows are not given up: %s", error)
             await asyncio.sleep(RETAIN_SECONDS)
 
-    async def _rotated(self, begun: Callable[[bytes], None]) -> None:
-        await asyncio.sleep(INTERVAL_SECONDS)  # Envoy may still have been writing
-        self._unread.rotated()
-        await self._read(begun)
-        self._commit(at_once=True)
-        self._carry_over()
+    async def _keep_small(self, admin_socket: Path) -> None:
+        """A log that is put aside goes when it is read; only then the next one is."""
+        if self._unread.aside:
+            return
+        if self._carrying:
+            self._commit(at_once=True)
+            self._carry_over()
+            self._carrying = False
+        if rotate(self._access_log, admin_socket):
+            await asyncio.sleep(INTERVAL_SECONDS)  # Envoy may still have been writing
+            self._unread.rotated()
+            self._carrying = True
 
     async def _read(self, begun: Callable[[bytes], None]) -> None:
-        """All that is there. It takes half of a processor at most, so that others are served while there is much."""
+        """What is there. It takes half of a processor at most, so that others are served while there is much."""
+        until = time.monotonic() + READ_SECONDS
         for chunk in self._unread.chunks():
             before = time.monotonic()
-            self._take(chunk, begun)
+            self._take(chunk, begun, MUCH_UNREAD)
             await asyncio.sleep(time.monotonic() - before)
+            if before > until:
+                return
 
-    def _take(self, lines: Iterable[bytes], begun: Callable[[bytes], None]) -> None:
-        self._pending += self.reader.flows(lines, begun)
+    def _take(self, lines: Iterable[bytes], begun: Callable[[bytes], None], much: int) -> None:
+        self._pending += self.reader.flows(lines, begun, hurry=self._unread.unread > much)
         if len(self._pending) > MUCH_PENDING:
             self._commit()
 
     def catch_up(self, begun: Callable[[bytes], None] = lambda _: None) -> None:
         """Write the flows of all that Envoy has logged so far."""
         for chunk in self._unread.chunks():
-            self._take(chunk, begun)
+            self._take(chunk, begun, MUCH_AT_LAST)
         self._commit(at_once=True)
 
     def _commit(self, *, at_once: bool = False) -> None:

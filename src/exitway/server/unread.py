@@ -32,6 +32,11 @@ class Unread:
         return f"{_identity(tail.path)} {tail.position}" if tail.position else ""
 
     @property
+    def aside(self) -> bool:
+        """Whether something of the log that was put aside may yet be to read."""
+        return len(self._tails) > 1
+
+    @property
     def unread(self) -> int:
         """Bytes that are yet to be read."""
         return sum(tail.unread for tail in self._tails)
