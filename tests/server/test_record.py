@@ -3,8 +3,17 @@
 import asyncio
 import json
 import socket
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 
-from exitway.server import supervise
+from exitway.flows.flow import Flow
+from exitway.flows.history import History
+from exitway.names.call import Decision, Reason, Verdict
+from exitway.names.workload import Workload
+from exitway.policy.compile import compile_policy
+from exitway.server import record, supervise
+from exitway.server.program import Member
 from exitway.server.record import Recorder
 from tests.features.conftest import eventually
 
@@ -54,3 +63,73 @@ def test_what_runs_is_known_again_after_rotation_and_restart(tmp_path, monkeypat
         assert running(recorder) == running(Recorder(log, flows)) == [1]
         log.write_text(line("TcpConnectionEnd", 1, *there))
         assert running(Recorder(log, flows)) == []
+
+
+POLICY = compile_policy([], Workload("shop", "w"), datetime(2027, 1, 1, tzinfo=UTC))
+MEMBER = Member("w1", Workload("shop", "w"), "/proc/self/ns/net")
+
+
+def denial(number):
+    fields = {
+        "access": "DownstreamEnd", "authority": f"n{number}.test", "chain": "http", "decision": "deny; reason=no-rule",
+        "destination": "240.240.0.2:80", "details": "direct_response", "failure": None, "flags": "-", "protocol": "HTTP/1.1", "sni": None,
+        "status": 404, "workload": "w1",
+    }  # fmt: skip
+    this = {
+        "at": "2027-01-01T00:00:00.000Z", "connection": number, "from": None, "measured": "1 2 3", "method": "GET", "path": "/",
+        "peer": "10.0.0.1:5", "to": None,
+    }  # fmt: skip
+    return json.dumps(fields | {"z": this}, separators=(",", ":")).encode() + b"\n"
+
+
+def recorder_of(path):
+    recorder = Recorder(path / "access.log", path / "flows.db")
+    recorder.observe(MEMBER, POLICY, lambda _: None, lambda *_: None, lambda *_: "")
+    return recorder
+
+
+def names(path):
+    with closing(History(path / "flows.db", read_only=True)) as history:
+        return [flow.name for flow in history.select()]
+
+
+def test_each_line_is_told_once_though_servers_are_killed_and_the_log_is_put_aside(tmp_path):
+    log = tmp_path / "access.log"
+    log.write_bytes(denial(0) + denial(1)[:50])
+    recorder_of(tmp_path).catch_up()
+    with log.open("ab") as file:
+        file.write(denial(1)[50:] + denial(2))
+    log.rename(supervise.aside(log))  # and the server is killed
+    log.write_bytes(denial(3))
+    recorder_of(tmp_path).catch_up()
+    recorder_of(tmp_path).catch_up()
+    supervise.aside(log).unlink()
+    log.write_bytes(denial(4))  # another Envoy's
+    recorder_of(tmp_path).catch_up()
+    assert names(tmp_path) == [f"n{number}.test" for number in range(5)]
+
+
+def test_what_cannot_be_written_waits_and_uses_go_before_denials(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "MOST_PENDING", 3)
+    recorder = recorder_of(tmp_path)
+    recorder.catch_up()
+    recorder._history._connection.execute("PRAGMA max_page_count = 1")  # the disk is full
+    used = Flow("2027-01-01T00:00:00.000Z", "shop/w", "used.test", "", 80, "TLS", Decision(Verdict.ALLOW, Reason.RULE))
+    recorder.tell([replace(used, path="/" * 10_000)] * 9)
+    (tmp_path / "access.log").write_bytes(denial(0) + denial(1))
+    recorder.catch_up()
+    assert "full" in recorder.problem
+    assert (recorder.lost, names(tmp_path)) == (8, [])
+    recorder._history._connection.execute("PRAGMA max_page_count = 1000000")
+    recorder.catch_up()
+    assert (recorder.problem, names(tmp_path)) == ("", ["used.test", "n0.test", "n1.test"])
+
+
+def test_a_flood_that_is_faster_than_we_are_is_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "MUCH_AT_LAST", 1 << 20)
+    (tmp_path / "access.log").write_bytes(b"".join(map(denial, range(20_000))))
+    recorder_of(tmp_path).catch_up()
+    with closing(History(tmp_path / "flows.db", read_only=True)) as history:
+        flows = history.select()
+        assert 1000 < len(flows) < 8000
+        assert sum(flow.count for flow in flows) == 20_000
