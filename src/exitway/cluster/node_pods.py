@@ -92,6 +92,7 @@ class NodePods:
     def __init__(self, kube: Kube, node: str, directory: Path, serving: Serving, wall: NodeWall | None) -> None:
         """``directory``: where the namespaces are pinned."""
         self.running: dict[str, _Captured] = {}
+        self.ended = ()
         self._netns = directory / "netns"
         self._netns.mkdir(mode=0o700, exist_ok=True)
         self._owner = str(directory)

@@ -62,6 +62,10 @@ class Workloads(Protocol):
     def running(self) -> Mapping[str, Running]:
         """By id."""
 
+    @property
+    def ended(self) -> Iterable[Member]:
+        """Those that ended while nobody served: what they did last may be yet to be recorded."""
+
     def close(self) -> None:
         """Stop serving them; what leads their packets to the proxy stays."""
 
@@ -165,16 +169,19 @@ class Engine(ABC):
             self.discovery.publish(self._program.snapshot(pinned), changed=changed)
             self._published, self._revision = pinned, self.rules.revision
             for member in members:
-                if self._recorder.observe(
-                    member,
-                    self._program.policies[member.id],
-                    functools.partial(self.names.name_of, member.id),
-                    functools.partial(self.names.refusal, member.id),
-                    functools.partial(self._owners.of, self.workloads.running, member.id),
-                ):
+                if self._observe(member, self._program.policies[member.id]):
                     self.revoker.policy_changed(member.id)
-        self.discovery.revision = compiled[0].revision
         await self._steer(members, pinned)
+
+    def _observe(self, member: Member, policy: Policy) -> bool:
+        """What it does is recorded by this policy from now on. True: it is another one than before."""
+        return self._recorder.observe(
+            member,
+            policy,
+            functools.partial(self.names.name_of, member.id),
+            functools.partial(self.names.refusal, member.id),
+            functools.partial(self._owners.of, self.workloads.running, member.id),
+        )
 
     async def _pin(self, members: list[Member]) -> dict[str, Pinned]:
         """The addresses of the names that are enforced by them, as far as they are known: none is where the name process is away."""
@@ -257,6 +264,8 @@ class Engine(ABC):
         if self.workloads.running:
             await self.names.known()
         await self.publish()
+        for member in self.workloads.ended:
+            self._observe(member, self._program.policy(self.rules.registry, member, datetime.now(UTC)))
         # not before: a proxy that has been there would be told of nothing, and close all
         await self.discovery.start(self.settings.xds_socket)
         await _first_of(tasks + [asyncio.ensure_future(part) for part in (*self._parts(), *self.parts())])

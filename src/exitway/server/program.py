@@ -133,6 +133,13 @@ class Program:
         resources += self._verifiers.clusters(compiled.authorities for compiled in self._compiled.values())
         return Snapshot.of(resources)
 
+    def policy(self, registry: Registry, member: Member, now: datetime) -> Policy:
+        """What the rules mean for one workload."""
+        intents: Iterable[Intent] = registry.intents_for(member.workload.namespace) + member.intents
+        if not self._direct:
+            intents = [intent.proxied for intent in intents]
+        return compile_policy(intents, member.workload, now, member.ranges, audit=member.audit)
+
     def holds(self, now: datetime) -> bool:
         """Whether the same rules and workloads give the same snapshot still: no rule has expired, and no file that one names has changed."""
         expired = any(policy.valid_until and policy.valid_until <= now for policy in self.policies.values())
@@ -143,10 +150,7 @@ class Program:
         for member in members:
             name = member.policy_class
             if name not in compiled:
-                intents: Iterable[Intent] = registry.intents_for(member.workload.namespace) + member.intents
-                if not self._direct:
-                    intents = [intent.proxied for intent in intents]
-                policy = compile_policy(intents, member.workload, now, member.ranges, audit=member.audit)
+                policy = self.policy(registry, member, now)
                 compiled[name] = self._routes(name, policy, member.workload.namespace)
         return compiled
 

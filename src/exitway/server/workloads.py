@@ -51,6 +51,8 @@ class Workloads:
         self._names = names
         self._seen = seen
         self.running: dict[str, Running] = {}
+        self.ended: list[Member] = []
+        """Those that ended while no server ran: what they did last may be yet to be recorded."""
         for path in (self._records, self._netns):
             path.mkdir(mode=0o700, exist_ok=True)
 
@@ -60,8 +62,11 @@ class Workloads:
             try:
                 content = json.loads(record.read_text())
                 process = Process(content["process"]["pid"], content["process"]["start_time"])
+                member = self._member(read_request(content["request"]), record.stem)
                 if process.alive:
-                    self._serve(self._member(read_request(content["request"]), record.stem), process)
+                    self._serve(member, process)
+                else:
+                    self.ended.append(member)
             except (OSError, ValueError, KeyError, Refusal) as error:
                 _log.warning("workload %s is not taken in again: %s", record.stem, error)
         for path in {*self._records.glob("*.json"), *self._netns.iterdir()}:

@@ -1,0 +1,105 @@
+"""What a program has called is told: each destination, each denial, how much, and by which process; also of a flood, and when the server is killed."""
+
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.features.conftest import EXAMPLES, eventually
+
+pytestmark = pytest.mark.lab
+
+CALLS = """
+import http.client, socket, sys
+allowed = http.client.HTTPConnection("httpbin.org")
+for _ in range(5):
+    allowed.request("POST", "/post?secret=1", b"x" * 1000)
+    assert allowed.getresponse().read()
+denied = http.client.HTTPConnection("denied.lab.test")
+for _ in range(3):
+    denied.request("PUT", "/some/where", headers={"Host": "denied.lab.test"})
+    assert denied.getresponse().read()
+open_ = socket.create_connection(("a.lab.test", 7))
+open_.sendall(b"hello")
+assert open_.recv(9) == b"hello"
+print("called", flush=True)
+sys.stdin.readline()
+"""
+
+FLOOD = """
+import http.client, sys
+connection = http.client.HTTPConnection("denied.lab.test")
+for number in range(int(sys.argv[1])):
+    for host in ("denied.lab.test", f"n{number}.lab.test"):
+        connection.request("GET", "/", headers={"Host": host})
+        connection.getresponse().read()
+    if number % 100 == 0:
+        print(number, flush=True)
+"""
+
+RULES = """
+apiVersion: exitway.dev/v1
+kind: EgressRule
+metadata: {name: echo}
+spec: {to: [{hosts: [a.lab.test], ports: [{number: 7, protocol: TCP}]}]}
+"""
+
+
+def test_what_was_called_and_what_became_of_it(server, tmp_path):
+    server("create", "-n", "shop", "-f", EXAMPLES / "egress_httpbin.yml", "-f", "-", input=RULES)
+    script = tmp_path / "calls.py"
+    script.write_text(CALLS)
+    run = server.start("run", "-n", "shop", "--name", "calls", "-l", "app=caller", "--", sys.executable, str(script))
+    assert run.stdout.readline() == "called\n"
+    told = [server.flow(workload="shop/calls", name=name) for name in ("httpbin.org", "denied.lab.test", "a.lab.test")]
+    assert [(flow["verdict"], flow["protocol"], flow.get("method"), flow.get("path"), flow.get("status")) for flow in told] == [
+        ("allow", "HTTP/1.1", "POST", "/post", 200), ("deny", "HTTP/1.1", "PUT", "/some/where", 404), ("allow", "TCP", None, None, None)
+    ]  # fmt: skip
+    assert {flow["process"].partition("/")[2] for flow in told} == {Path(sys.executable).name}
+    assert {flow["labels"]["app"] for flow in told} == {"caller"}
+    assert told[2]["upstream"].endswith(":7")
+    run.communicate("\n")
+    used = eventually(
+        lambda: next((one for one in server.flows() if one["name"] == "httpbin.org" and one.get("count") == 5), None)
+    )
+    assert used["sent"] > 5000
+    assert used["received"] > 5000
+    assert eventually(lambda: server.flow(name="a.lab.test").get("received")) == 5
+    assert sum(flow.get("count", 1) for flow in server.flows() if flow["name"] == "denied.lab.test") == 3
+
+
+def test_flows_are_followed_and_are_there_when_no_server_is(server):
+    server("create", "-n", "shop", "-f", EXAMPLES / "egress_httpbin.yml")
+    with server.start("flows", "-f", "-o", "json", "--verdict", "deny") as following:
+        server("run", "-n", "shop", "--", "curl", "-s", "http://httpbin.org/get", "http://evil.lab.test/")
+        flow = json.loads(following.stdout.readline())
+        assert (flow["name"], flow["rule"]) == ("evil.lab.test", None)
+        following.send_signal(signal.SIGINT)
+        assert following.wait(10) == 130
+    through_api = server.request("GET", "/exitway/v1/flows?verdict=deny")["items"]
+    (denied,) = [one for one in server.request("GET", "/exitway/v1/destinations")["items"] if one["verdict"] == "deny"]
+    assert (denied["name"], denied["count"]) == ("evil.lab.test", 1)
+    server("down")
+    assert [json.loads(line) for line in server("flows", "-o", "json", "--verdict", "deny").splitlines()] == through_api
+    assert "httpbin.org:80" in server("top", "--once", "--interval", "0.5")
+
+
+def test_of_a_flood_no_denial_is_lost_and_none_is_told_twice_though_the_server_is_killed(server):
+    number = 1500
+    with server.start("run", "-n", "shop", "--", sys.executable, "-c", FLOOD, str(number)) as flood:
+        while flood.stdout.readline() != "500\n":
+            pass
+        os.kill(server.status()["pid"], signal.SIGKILL)
+        server("up")
+        flood.communicate(timeout=60)
+    server("down")
+    told = [flow for flow in server.flows() if flow["verdict"] == "deny"]
+    counts = Counter[str]()
+    for flow in told:
+        counts[flow["name"]] += flow.get("count", 1)
+    assert counts == {"denied.lab.test": number} | {f"n{one}.lab.test": 1 for one in range(number)}
+    assert len([flow for flow in told if flow["name"] == "denied.lab.test"]) < number / 2
