@@ -169,3 +169,20 @@ allow: [{call: "https://api.stripe.com/", at: "2030-01-30T23:59:59Z"}]
 deny: [{call: "https://api.stripe.com/", at: "2030-01-31T01:00:00+01:00"}]
 """)
     assert run("test tests.yml").stdout == "tests.yml ..\n2 passed; 1 of 1 rule used\n"
+
+
+def test_what_is_dialled_may_be_another_than_what_is_said(run, files):
+    (files / "tests.yml").write_text("""\
+rules: rules/stripe.yml
+namespace: shop
+labels: {app: checkout}
+allow:
+  - {call: "https://api.stripe.com/", dialled: api.stripe.com}
+  - {call: "http://legacy.example/", dialled: "2001:db8::5"}
+deny:
+  - {call: "https://api.stripe.com/", dialled: 192.0.2.7, reason: name-mismatch}
+  - {call: "https://api.stripe.com/", dialled: evil.example, reason: name-mismatch}
+""")
+    assert run("test tests.yml").stdout == "tests.yml ....\n4 passed; 1 of 1 rule used\n"
+    (files / "tests.yml").write_text("deny: [{call: 'https://api.stripe.com/', dialled: 'a!b'}]\n")
+    assert "tests.yml:1:51: EXW1703" in run("test tests.yml").stderr

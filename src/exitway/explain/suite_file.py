@@ -13,6 +13,7 @@ deny:
     because: only the checkout has money to do with
     reason: no-rule                   # what else the decision must be; both may be absent
     rule: stripe
+    dialled: 192.0.2.7                # a name or an address; absent: what the call names
 tests:                                # more of them, each with a who of its own
   - name: the blog
     labels: {app: blog}
@@ -22,13 +23,13 @@ tests:                                # more of them, each with a who of its own
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from exitway.explain.suite import Case
-from exitway.explain.target import read_target
-from exitway.names.call import Reason, Verdict
+from exitway.explain.target import Packet, read_target
+from exitway.names.call import Call, Reason, Verdict
 from exitway.names.workload import Workload
 from exitway.resources.document import Document
 from exitway.resources.egress_rule import moment
@@ -48,6 +49,7 @@ class _Call(_Who):
     call: str
     method: str = ""
     protocol: str = ""
+    dialled: str = ""
     reason: str = ""
     rule: str = ""
 
@@ -117,8 +119,8 @@ def _cases(group: _Group, field: str, whose: _Whose, document: Document, name: s
             inner = whose.of(call)
             yield Case(
                 expected,
-                " ".join(filter(None, (call.method, call.protocol, call.call))),
-                read_target(call.call, method=call.method, protocol=call.protocol),
+                _said(call),
+                _target(call.call, call.method, call.protocol, call.dialled),
                 Workload(inner.namespace, "test", inner.labels),
                 place,
                 inner.at,
@@ -127,6 +129,22 @@ def _cases(group: _Group, field: str, whose: _Whose, document: Document, name: s
                 name,
                 inner.because,
             )
+
+
+def _said(call: _Call) -> str:
+    """The call as it is written."""
+    dialled = f" dialled at {call.dialled}" if call.dialled else ""
+    return " ".join(filter(None, (call.method, call.protocol, call.call))) + dialled
+
+
+def _target(text: str, method: str, protocol: str, dialled: str, field: str = "") -> Call | Packet:
+    """What is called. Raises :class:`Problems`, of the field ``call`` or ``dialled`` that begins so."""
+    target = read_target(text, method=method, protocol=protocol, field=f"{field}call")
+    if not dialled or isinstance(target, Packet):
+        return target
+    host = f"[{dialled}]" if dialled.count(":") > 1 and not dialled.startswith("[") else dialled
+    where = read_target(f"{host}:{target.port}", protocol="TCP", field=f"{field}dialled")
+    return replace(target, address=where.address, asked="" if isinstance(where, Packet) else where.asked)
 
 
 def _at(who: _Who, outer: datetime | None) -> datetime | None:
@@ -180,10 +198,10 @@ def _who_faults(who: Mapping[str, Any], field: str) -> Iterator[Problem]:
 
 
 def _call_faults(call: Mapping[str, Any], field: str) -> Iterator[Problem]:
-    text, method, protocol = (call.get(name, "") for name in ("call", "method", "protocol"))
-    if isinstance(text, str) and isinstance(method, str) and isinstance(protocol, str) and "call" in call:
+    text, method, protocol, dialled = (call.get(name, "") for name in ("call", "method", "protocol", "dialled"))
+    if "call" in call and all(isinstance(one, str) for one in (text, method, protocol, dialled)):
         try:
-            read_target(text, method=method, protocol=protocol, field=f"{field}call")
+            _target(text, method, protocol, dialled, field)
         except Problems as bad:
             yield from bad.problems
 
