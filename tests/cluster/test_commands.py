@@ -29,7 +29,11 @@ STORY = [
     ("get egressrule nobody -n NS", ""),
     ("describe egressrules -n NS", ""),
     ("apply -f rules.yml -n NS", ""),
+    ("diff in-force - -n NS", "RULES*"),
+    ("diff -f other.yml -n NS --exit-code", ""),
+    ("test tests.yml --in-force -n NS -l app=checkout", ""),
     ("apply -f - -n NS", "RULES*"),
+    ("test tests.yml --in-force -n NS -l app=checkout", ""),
     ("describe egressrule stripe -n NS", ""),
     ("replace -f other.yml -n NS", ""),
     ("create -f wrong.yml -f other.yml -n NS", ""),
@@ -81,6 +85,9 @@ def test_the_same_lines_have_the_same_outcome(run, server, namespace, control, t
     (tmp_path / "rules.yml").write_text(rules)
     (tmp_path / "other.yml").write_text(GITHUB)
     (tmp_path / "wrong.yml").write_text(WRONG)
+    (tmp_path / "tests.yml").write_text(
+        f"rules: nowhere.yml\nnamespace: {namespace}\nallow: [https://api.stripe.com/]\n"
+    )
     (tmp_path / "clash.yml").write_text(HTTPBIN.replace("httpbin-", "clashing-"))
     changed = rules.replace("api.stripe.com", "api2.stripe.com").replace("team: money", "team: gold")
     for pattern, stdin in STORY:
