@@ -9,7 +9,7 @@ from itertools import chain
 
 from exitway.analyze.catalogue import found
 from exitway.analyze.destination import Destination, destinations
-from exitway.analyze.finding import Finding
+from exitway.analyze.finding import Finding, Severity
 from exitway.analyze.known import RESOLVER_ADDRESSES
 from exitway.analyze.overlap import meet
 from exitway.analyze.patterns import DNS_PORTS, resolver
@@ -35,9 +35,11 @@ def networks(resources: Sequence[Resource]) -> Iterator[Finding]:
     named = _public_names(resources)
     for destination in destinations(resources):
         if destination.allowed and not isinstance(destination.what, Host):
-            yield from _width(destination, destination.what)
+            width = list(_width(destination, destination.what))
+            yield from width
             yield from _resolvers(destination, destination.what)
-            yield from _open_to_names(destination, destination.what, named)
+            if not any(finding.severity is Severity.ERROR for finding in width):
+                yield from _open_to_names(destination, destination.what, named)
 
 
 def _width(destination: Destination, network: Network) -> Iterator[Finding]:

@@ -193,7 +193,8 @@ def _wire(finding: Finding) -> dict[str, object]:
 
 def _summary(findings: Sequence[Finding], ignored: int, rules: int) -> str:
     counts = Counter(one.severity for one in findings)
-    words = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-    parts = [f"{counts[one]} {words[one]}{'s' * (counts[one] != 1)}" for one in Severity if counts[one]]
+    parts = [
+        f"{counts[one]} {one}{'s' * (counts[one] > 1 and one is not Severity.INFO)}" for one in Severity if counts[one]
+    ]
     found = ", ".join(parts) or "nothing found"
     return f"{rules} rule{'s' * (rules != 1)}: {found}" + (f"; {ignored} ignored" if ignored else "")
