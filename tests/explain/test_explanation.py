@@ -148,7 +148,7 @@ SAID = {
           rule     exitway-system/never
           path     listener out, filter chain deny, cluster BlackHoleCluster
 
-        No rule would allow it: rule exitway-system/never denies it, and DENY wins over any ALLOW."""),
+        No rule is offered: rule exitway-system/never denies it, and DENY wins over any ALLOW."""),
     "TCP by name, whatever is spoken": ([DATABASE], "https://db.example:5432", """\
         allowed: TLS db.example:5432, asked by namespace shop
           reason   rule: a rule allows it
@@ -178,13 +178,13 @@ SAID = {
         denied: UDP api.example:443, asked by namespace shop
           reason   not-proxied: it is not TCP
 
-        No rule would allow it: UDP is refused, whatever rules say: nothing but TCP leaves."""),
+        No rule is offered: UDP is refused, whatever rules say: nothing but TCP leaves."""),
     "no host of a rule": ([], "_x.example:25", """\
         denied: TCP _x.example:25, asked by namespace shop
           reason   no-rule: no rule allows the destination
           path     listener out, filter chain deny, cluster BlackHoleCluster
 
-        No rule would allow it: no rule can name _x.example."""),
+        No rule is offered: no rule can name _x.example."""),
 }  # fmt: skip
 
 
@@ -230,6 +230,12 @@ def test_what_names_resolve_to_is_a_caveat_and_an_exception_is_named():
     assert "if it leads only to private addresses (but 10.1.0.0/16, which a rule allows), it is denied" in said[0]
     metadata = rule("imds", "to: [{cidrs: [169.254.169.254/32], ports: [{number: 80, protocol: TCP}]}]")
     assert "credentials" in explain(scene(metadata), read_target("http://169.254.169.254/")).caveats[0]
+    assert "credentials" in explain(scene(), read_target("http://169.254.169.254/")).why_none
+
+
+def test_methods_that_the_proxy_cannot_read_are_a_caveat():
+    for method, count in {"POST": 1, "QUERY": 2, "get": 2}.items():
+        assert len(explain(scene(HTTPBIN), read_target(f"{method} http://httpbin.org/")).caveats) == count
 
 
 def test_authorities_that_cannot_be_read_are_no_disagreement():
@@ -274,7 +280,7 @@ HOSTS = st.sampled_from(
     st.builds("{}://{}:{}{}".format, st.sampled_from(["http", "tls", "tcp"]), HOSTS, st.sampled_from([22, 80, 443, 5432]), st.sampled_from(["", "/v1/a"])),
     st.booleans(),
 )  # fmt: skip
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_it_has_no_opinion_of_its_own_and_what_it_offers_helps(chosen, call, is_checkout):
     one = scene(*(EVERY[index] for index in chosen), labels={"app": "checkout"} if is_checkout else {})
     asked = read_target(call)

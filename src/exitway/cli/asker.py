@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -22,12 +22,13 @@ STATUS = "/exitway/v1/status"
 
 @dataclass(frozen=True)
 class Asker:
-    """``intents``: of the rules that it brought; ``ranges``: what it reaches past the proxy."""
+    """``intents``: of the rules that it brought; ``ranges``: what it reaches past the proxy; ``request``: as it was told to the server."""
 
     workload: Workload
     intents: tuple[Intent, ...] = ()
     ranges: tuple[Network, ...] = ()
     audit: bool = False
+    request: Mapping[str, Any] = field(default_factory=dict)
 
 
 def anybody(namespace: str, labels: Mapping[str, str], api: Client | ClusterClient | None = None) -> Asker:
@@ -53,8 +54,9 @@ def _sealed(api: Client, name: str, namespace: str | None) -> Asker:
     ]
     if not found:
         raise _unknown(name, namespace, "`exitway status` lists what runs")
-    brought = read_request(api.request("GET", f"/exitway/v1/workloads/{found[-1]['id']}"))
-    return Asker(brought.workload, brought.intents, brought.ranges, found[-1]["audit"])
+    request = api.request("GET", f"/exitway/v1/workloads/{found[-1]['id']}")
+    brought = read_request(request)
+    return Asker(brought.workload, brought.intents, brought.ranges, found[-1]["audit"], request)
 
 
 def _pod(api: ClusterClient, name: str, namespace: str) -> Asker:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from exitway.cli import options, render
 from exitway.cli.asker import Asker, anybody, running
 from exitway.cli.client import Client
-from exitway.cli.problems import printable
+from exitway.cli.problems import printable, show
 from exitway.cli.target import Target
+from exitway.resources.problem import Problem, Problems
 
 if TYPE_CHECKING:
+    from exitway.cli.cluster_client import ClusterClient
     from exitway.cli.rules import Rules
+    from exitway.cli.verify import Verified
     from exitway.explain.explanation import Explanation
     from exitway.explain.sheet import PlaceOf
+    from exitway.flows.flow import Flow
     from exitway.names.key import Key
     from exitway.server.trial import Trial
 
 
 @click.command("explain", epilog="Exit codes: 0 it is allowed, 1 it is denied, or there is a problem.")
-@click.argument("call", metavar="URL|HOST:PORT")
+@click.argument("call", metavar="URL|HOST:PORT", required=False)
 @options.namespace
 @options.labels
 @click.option("--workload", metavar="NAME", help="A workload that runs, with its labels and the rules it has brought.")
@@ -34,7 +39,16 @@ if TYPE_CHECKING:
     default="",
     help="What is spoken: HTTP, HTTP2, GRPC, TLS, TCP, UDP, ...; by default by URL or port.",
 )
+@click.option(
+    "--flow", "flow_id", metavar="ID", type=int, help="Something that happened, by its id in `exitway flows -o wide`."
+)
 @options.filenames
+@click.option(
+    "--verify",
+    "verifying",
+    is_flag=True,
+    help="Also make the call, in a sealed workload like that, and compare what the proxy does.",
+)
 @click.option(
     "-o",
     "--output",
@@ -47,13 +61,15 @@ if TYPE_CHECKING:
 @click.pass_context
 def explain(
     ctx: click.Context,
-    call: str,
+    call: str | None,
     namespace: str | None,
     labels: dict[str, str],
     workload: str | None,
     method: str,
     proto: str,
+    flow_id: int | None,
     filenames: tuple[str, ...],
+    verifying: bool,
     output: str,
     target: Target,
 ) -> None:
@@ -64,38 +80,57 @@ def explain(
     exitway explain -n shop -l app=checkout --method POST https://api.example/v1
     exitway explain -f rules/ db.example:5432
     exitway explain --context prod -n shop -l app=checkout https://api.example/
+    exitway explain --flow 42
 
-    Without -f, the rules in force are asked; with it, only those of the files, and no server.
+    Without -f, the rules in force are asked; with it, only those of the files, and no server. --verify really makes the call: what the rules
+    let out arrives where it goes.
     """  # noqa: D301
     from exitway.explain.explanation import explain as explained
+    from exitway.explain.recorded import asked_by, then
     from exitway.explain.target import read_target
 
+    if (call is None) == (flow_id is None):
+        raise click.UsageError("give either URL|HOST:PORT or --flow ID")
     logging.getLogger("exitway").addHandler(logging.NullHandler())  # what matters is said below
-    asked = read_target(call, method=method, protocol=proto)
-    rules, scene = scene_of(filenames, namespace, labels, workload, target)
-    explanation = explained(scene, asked)
-    _print(explanation, scene, place_of(rules), output)
-    ctx.exit(0 if explanation.allowed else 1)
+    flow = None if flow_id is None else _flow(flow_id, target)
+    if flow and output == "text":  # whether there is a server now or not
+        click.echo("\n".join(map(printable, then(flow))))
+        click.echo(f"\nBy the rules {'of the files' if filenames else 'as they are now'}:\n")
+    asked = asked_by(flow) if flow else read_target(call or "", method=method, protocol=proto)
+    subject = _of_flow(flow, filenames, target) if flow else _of_options(filenames, namespace, labels, workload, target)
+    explanation = explained(subject.scene, asked)
+    verified = subject.verified(explanation) if verifying else None
+    _print(explanation, subject, output, flow, verified)
+    ctx.exit(0 if explanation.allowed and (verified is None or _agrees(explanation, verified)) else 1)
 
 
-def scene_of(
-    filenames: Sequence[str], namespace: str | None, labels: dict[str, str], workload: str | None, target: Target
-) -> tuple[Rules, Trial]:
-    """The rules that are asked, and the scene of whoever asks. Raises Problems."""
-    from exitway.cli.input import read_all
-    from exitway.cli.rules import rules_of, rules_to_ask
+@dataclass(frozen=True)
+class Subject:
+    """Who is asked about, and on which rules. ``api``: whose rules they are; None: those of files."""
 
-    if filenames:
-        if workload:
-            raise click.UsageError("--workload is one that runs; with -f say -n and -l")
-        namespace = namespace or options.DEFAULT_NAMESPACE
-        documents, found = read_all(filenames, None)
-        rules = rules_of(documents, namespace, found)
-        return rules, _trial(rules, anybody(namespace, labels), direct=True)
-    api = target.connect()
-    asker = running(api, workload, namespace) if workload else anybody(namespace or api.namespace, labels, api)
-    rules = rules_to_ask(api, asker.workload.namespace)
-    return rules, _trial(rules, asker, direct=isinstance(api, Client))
+    rules: Rules
+    asker: Asker
+    api: Client | ClusterClient | None
+
+    @property
+    def scene(self) -> Trial:
+        """With a program of its own."""
+        from exitway.server.trial import Trial
+
+        one = self.asker
+        direct = self.api is None or isinstance(self.api, Client)
+        return Trial(
+            self.rules.registry, one.workload, render.now(), one.intents, one.ranges, direct=direct, audit=one.audit
+        )
+
+    def verified(self, explanation: Explanation) -> Verified:
+        """The call, made. Raises Problems."""
+        from exitway.cli.verify import verify
+
+        if self.api is not None and not isinstance(self.api, Client):
+            hint = "make it in the pod: `kubectl exec POD -- curl ...`"
+            raise Problems([Problem("EXW1710", "in a cluster, no call can be tried from here", hint)])
+        return verify(explanation, self.asker, self.api, self.rules.registry)
 
 
 def place_of(rules: Rules) -> PlaceOf:
@@ -108,23 +143,81 @@ def place_of(rules: Rules) -> PlaceOf:
     return place
 
 
-def _trial(rules: Rules, asker: Asker, *, direct: bool) -> Trial:
-    from exitway.server.trial import Trial
+def _of_options(
+    filenames: Sequence[str], namespace: str | None, labels: Mapping[str, str], workload: str | None, target: Target
+) -> Subject:
+    if filenames:
+        if workload:
+            raise click.UsageError("--workload is one that runs; with -f say -n and -l")
+        return _of_files(filenames, anybody(namespace or options.DEFAULT_NAMESPACE, labels))
+    from exitway.cli.rules import rules_to_ask
 
-    return Trial(
-        rules.registry, asker.workload, render.now(), asker.intents, asker.ranges, direct=direct, audit=asker.audit
-    )
+    api = target.connect()
+    asker = running(api, workload, namespace) if workload else anybody(namespace or api.namespace, labels, api)
+    return Subject(rules_to_ask(api, asker.workload.namespace), asker, api)
 
 
-def _print(explanation: Explanation, scene: Trial, place: PlaceOf, output: str) -> None:
+def _of_flow(flow: Flow, filenames: Sequence[str], target: Target) -> Subject:
+    """The workload that the flow was of; where it has ended, one of its namespace and labels."""
+    if filenames:
+        return _of_files(filenames, anybody(flow.namespace, flow.labels))
+    from exitway.cli.rules import rules_to_ask
+
+    api = target.connect()
+    try:
+        asker = running(api, flow.workload, None)
+    except Problems as unknown:
+        if unknown.problems[0].code != "EXW1708":
+            raise
+        asker = anybody(flow.namespace, flow.labels, api)
+    return Subject(rules_to_ask(api, flow.namespace), asker, api)
+
+
+def _of_files(filenames: Sequence[str], asker: Asker) -> Subject:
+    from exitway.cli.rules import rules_in_files
+
+    return Subject(rules_in_files(filenames, asker.workload.namespace), asker, None)
+
+
+def _flow(identity: int, target: Target) -> Flow:
+    from contextlib import closing
+
+    from exitway.cli.flows import flow_db
+    from exitway.flows.history import History
+
+    with closing(History(flow_db(target.server), read_only=True)) as history:
+        flow = history.get(identity)
+    if flow is None:
+        raise Problems([Problem("EXW1711", f"there is no flow {identity}", "`exitway flows -o wide` shows their ids")])
+    return flow
+
+
+def _agrees(explanation: Explanation, verified: Verified) -> bool:
+    """Whether the proxy allowed it, too; shows a disagreement."""
+    from exitway.cli.verify import disagreement
+
+    if problem := disagreement(explanation, verified):
+        show([problem])
+    return verified.decision.allowed and not problem
+
+
+def _print(
+    explanation: Explanation, subject: Subject, output: str, flow: Flow | None, verified: Verified | None
+) -> None:
     from exitway.explain.sheet import as_json, lines
 
+    workload = subject.asker.workload
+    place = place_of(subject.rules)
     if output == "json":
-        click.echo(render.json_text(as_json(explanation, scene.workload, place)))
+        found: dict[str, Any] = as_json(explanation, workload, place)
+        found |= {"flow": flow.wire()} if flow else {}
+        click.echo(render.json_text(found | ({"verified": verified.wire()} if verified else {})))
         return
     if output == "text":
-        for line in lines(explanation, scene.workload, place):
+        for line in lines(explanation, workload, place):
             click.echo(printable(line))
+        if verified:
+            click.echo(f"\n{printable(verified.text)}")
     if explanation.least:
         if output == "text":
             click.echo("\nThe smallest rule that would allow it, for `exitway create -f -`:\n")

@@ -10,6 +10,13 @@ from exitway.names.call import Call, Decision, Sort
 from exitway.names.guard import ALWAYS, NEVER
 from exitway.names.host import LOCAL_HOST
 
+HTTP1_METHODS = (
+    "ACL", "BIND", "CHECKOUT", "CONNECT", "COPY", "DELETE", "GET", "HEAD", "LINK", "LOCK", "MERGE", "MKACTIVITY",
+    "MKCALENDAR", "MKCOL", "MOVE", "MSEARCH", "NOTIFY", "OPTIONS", "PATCH", "POST", "PROPFIND", "PROPPATCH", "PURGE", "PUT",
+    "REBIND", "REPORT", "SEARCH", "SOURCE", "SUBSCRIBE", "TRACE", "UNBIND", "UNLINK", "UNLOCK", "UNSUBSCRIBE",
+)  # fmt: skip
+"""What Envoy 1.40 reads over HTTP/1 (``source/common/http/http1/balsa_parser.cc``; tried one by one)."""
+
 _NEVER, _ALWAYS = tuple(map(ip_network, NEVER)), tuple(map(ip_network, ALWAYS))
 
 
@@ -30,8 +37,22 @@ def caveats(scene: Scene, call: Call, decision: Decision, way: Way) -> Iterator[
         and not (way.nowhere or "tls" in way.path.cluster)
     ):
         yield "clear-text HTTP goes to port 443, where servers speak TLS: https://, or originateTLS: true in the rule"
-    if not call.asked and call.address and decision.allowed:
-        yield from _of_addresses(call.address)
+    if decision.allowed and call.sort is Sort.HTTP and not decision.direct and call.method not in HTTP1_METHODS:
+        yield f"over HTTP/1 the proxy knows no method {call.method}, and answers 400; over HTTP/2 it does not mind"
+    if decision.allowed and not call.asked and is_inward(call.address):
+        yield inward_text(call.address)
+
+
+def is_inward(address: str) -> bool:
+    """Whether it is one that nothing leads to but a rule that names it: metadata, link-local, loopback, or nobody's."""
+    return any(ip_address(address) in network for network in (*_NEVER, *_ALWAYS)) if address else False
+
+
+def inward_text(address: str) -> str:
+    """What is to be said of it."""
+    if any(ip_address(address) in network for network in _NEVER):
+        return f"{address} is nobody's address"
+    return f"{address} is a metadata, loopback or link-local address: who reaches it may get credentials of the machine"
 
 
 def _of_the_address(scene: Scene, call: Call) -> str:
@@ -40,11 +61,3 @@ def _of_the_address(scene: Scene, call: Call) -> str:
     )
     but = f" (but {', '.join(excepted)}, which a rule allows)" if excepted else ""
     return f"{call.asked} was not looked up: if it leads only to private addresses{but}, it is denied (reason address)"
-
-
-def _of_addresses(text: str) -> Iterator[str]:
-    address = ip_address(text)
-    if any(address in network for network in _NEVER):
-        yield f"{text} is nobody's address"
-    elif any(address in network for network in _ALWAYS):
-        yield f"{text} is a metadata, loopback or link-local address: who reaches it may get credentials of this machine"

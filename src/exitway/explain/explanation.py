@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from exitway.explain.caveats import caveats
+from exitway.explain.caveats import caveats, inward_text, is_inward
 from exitway.explain.least import rules_for
 from exitway.explain.near import Near, nearest, target_of
 from exitway.explain.scene import Scene, Way
@@ -76,7 +76,7 @@ class Explanation:
 
     @cached_property
     def why_none(self) -> str:
-        """Why no rule would allow it; empty: one does, or would."""
+        """Why there is no such rule; empty: there is, or the call is allowed."""
         if isinstance(self.asked, Packet):
             return f"{self.asked.protocol} is refused, whatever rules say: nothing but TCP leaves"
         return "" if self.decision.allowed or self.least else _why_none(self.scene, self.asked, self.decision)
@@ -101,7 +101,9 @@ def explain(scene: Scene, asked: Call | Packet) -> Explanation:
 
 
 def least_that_allows(scene: Scene, call: Call) -> dict[str, Any] | None:
-    """The smallest rule with which the verdict becomes ALLOW, tried with those that there are; None: none does."""
+    """The smallest rule with which the verdict becomes ALLOW, tried with those that there are; None: none does, or none should."""
+    if not call.asked and is_inward(call.address):
+        return None
     labels = {key: value for key, value in scene.workload.labels.items() if not key.startswith(_CONTROLLERS)}
     for wire in rules_for(call, scene.workload.namespace, labels=labels):
         rule = kinds.read(
@@ -122,6 +124,8 @@ def _free_name(scene: Scene, name: str) -> str:
 
 
 def _why_none(scene: Scene, call: Call, decision: Decision) -> str:
+    if not call.asked and is_inward(call.address):
+        return f"{inward_text(call.address)}; who needs it all the same writes a rule for it (cidrs, TCP)"
     if decision.reason is Reason.DENIED:
         return f"{_short(decision.because)} denies it, and DENY wins over any ALLOW"
     if denying := [intent.key for intent in scene.intents if intent.action is Action.DENY and not intent.to]:

@@ -55,7 +55,7 @@ def lines(explanation: Explanation, workload: Workload, place_of: PlaceOf) -> It
             yield from _near(near, place_of)
     if explanation.why_none:
         yield ""
-        yield f"No rule would allow it: {explanation.why_none}."
+        yield f"No rule is offered: {explanation.why_none}."
 
 
 def as_json(explanation: Explanation, workload: Workload, place_of: PlaceOf) -> dict[str, Any]:
