@@ -30,7 +30,7 @@ _INTERRUPTED = 130
 @click.option("--verdict", type=click.Choice(["allow", "deny"]), help="Only what was allowed, or denied.")
 @click.option("--host", metavar="NAME|ADDRESS", help="Only to there; `*` stands for anything, as in '*.example.com'.")
 @since
-@click.option("-l", "--limit", metavar="NUMBER", type=click.IntRange(0), help="At most so many, the newest; 0: all.")
+@click.option("--limit", metavar="NUMBER", type=click.IntRange(0), help="At most so many, the newest; 0: all.")
 @click.option("-f", "--follow", is_flag=True, help="Go on, and print what is seen from now on.")
 @click.option(
     "-o",
