@@ -57,6 +57,7 @@ def diff(
     exitway diff -f rules/ --exit-code
     """  # noqa: D301
     from exitway.explain import difference_report as report
+    from exitway.explain.difference_json import as_json
     from exitway.explain.difference_labels import MOST_CLASSES, TooManyClasses
     from exitway.explain.difference_merge import differences
 
@@ -69,7 +70,7 @@ def diff(
         raise Problems([Problem("EXW1812", message, "compare fewer rules at once")]) from None
     locate = report.Locate(_places(before), _places(after))
     if form == "json":
-        click.echo(render.json_text(report.as_json(found, locate)))
+        click.echo(render.json_text(as_json(found, locate)))
     else:
         for line in (report.markdown if form == "markdown" else report.text)(found, locate):
             click.echo(printable(line))

@@ -10,16 +10,17 @@ from pathlib import Path
 
 from exitway.cli.client import Client
 from exitway.cli.explain import place_of
-from exitway.cli.rules import Rules, rules_in_files, rules_to_ask
+from exitway.cli.rules import rules_in_files, rules_to_ask
 from exitway.cli.target import Target
 from exitway.explain.scene import Scene
+from exitway.explain.sheet import rule_text
 from exitway.explain.suite import Case, Outcome, Stage, chosen, names
 from exitway.explain.suite_file import Suite
 from exitway.names.key import Key
 from exitway.names.workload import Workload
 from exitway.resources.document import Document
 from exitway.resources.form import did_you_mean
-from exitway.resources.problem import Place, Problem, Problems, quoted
+from exitway.resources.problem import Problem, Problems, quoted
 from exitway.server.trial import Trial
 
 _Of = tuple[tuple[str, ...], str]
@@ -34,7 +35,7 @@ class Staging:
     target: Target
     now: datetime
     in_force: bool
-    _staged: dict[_Of, tuple[Rules, Stage]] = field(default_factory=dict)
+    _staged: dict[_Of, Stage] = field(default_factory=dict)
 
     def run(self, suites: Sequence[tuple[Document, Suite]], keyword: str) -> list[Outcome]:
         """The outcomes of the chosen cases. Raises :class:`Problems`, of all rules and tests."""
@@ -46,28 +47,22 @@ class Staging:
             except Problems as bad:
                 problems += bad.problems
                 continue
-            problems += [fault for case in suite.cases for fault in _unknown_rule(case, self._staged[of][1])]
+            problems += [fault for case in suite.cases for fault in _unknown_rule(case, self._staged[of])]
             cases += [(of, case) for case in chosen(suite.cases, keyword)]
         if problems:
             raise Problems(problems)
-        return [self._staged[of][1].outcome(case) for of, case in cases]
+        return [self._staged[of].outcome(case) for of, case in cases]
 
-    def known(self) -> set[_Rule]:
-        """All rules that were read."""
-        return {rule for rules, _ in self._staged.values() for rule in _rules(rules)}
+    def known(self) -> set[str]:
+        """All rules that were read, each with where it stands."""
+        return {rule for stage in self._staged.values() for rule in _texts(stage, (one.key for one in stage.registry))}
 
-    def unused(self) -> list[Key]:
-        """The rules that no case speaks of."""
-        used = {
-            rule
-            for rules, stage in self._staged.values()
-            for rule in _rules(rules).difference(_places(rules, stage.unused()))
-        }
-        return sorted(key for key, _ in self.known() - used)
-
-    def place_of(self, key: Key, target: int | None) -> str:
-        """Where a rule, or one of its destinations, stands."""
-        return next((at for rules, _ in self._staged.values() if (at := place_of(rules)(key, target))), "")
+    def unused(self) -> list[str]:
+        """Those that no case speaks of, in whichever files they were tried."""
+        unused = [_texts(stage, stage.unused()) for stage in self._staged.values()]
+        others = [_texts(stage, (one.key for one in stage.registry)) for stage in self._staged.values()]
+        used = {rule for all_of_them, of_these in zip(others, unused, strict=True) for rule in all_of_them - of_these}
+        return sorted(self.known() - used)
 
     def _read_rules(self, document: Document, suite: Suite) -> _Of:
         beside = Path(document.file).parent
@@ -77,7 +72,7 @@ class Staging:
             self._staged[of] = self._stage(*of)
         return of
 
-    def _stage(self, filenames: tuple[str, ...], namespace: str) -> tuple[Rules, Stage]:
+    def _stage(self, filenames: tuple[str, ...], namespace: str) -> Stage:
         api = None if filenames else self.target.connect()
         rules = rules_to_ask(api, namespace) if api else rules_in_files(filenames, namespace)
         direct = api is None or isinstance(api, Client)  # nothing goes past the proxies of a cluster
@@ -85,18 +80,11 @@ class Staging:
         def scene_of(workload: Workload, at: datetime) -> Scene:
             return Trial(rules.registry, workload, at, direct=direct)
 
-        return rules, Stage(rules.registry, scene_of, self.now)
+        return Stage(rules.registry, scene_of, place_of(rules), self.now)
 
 
-_Rule = tuple[Key, Place | None]
-
-
-def _rules(rules: Rules) -> set[_Rule]:
-    return _places(rules, (resource.key for resource in rules.registry))
-
-
-def _places(rules: Rules, keys: Iterable[Key]) -> set[_Rule]:
-    return {(key, rules.place(key)) for key in keys}
+def _texts(stage: Stage, keys: Iterable[Key]) -> set[str]:
+    return {rule_text(key, None, stage.place_of) for key in keys}
 
 
 def _unknown_rule(case: Case, stage: Stage) -> Sequence[Problem]:

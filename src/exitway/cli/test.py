@@ -16,7 +16,6 @@ from exitway.cli.problems import printable
 from exitway.cli.staging import Staging
 from exitway.cli.target import Target
 from exitway.explain import suite_report as report
-from exitway.explain.sheet import PlaceOf, rule_text
 from exitway.explain.suite import Outcome
 from exitway.explain.suite_file import Suite, read_suite
 from exitway.resources.document import Document
@@ -74,8 +73,8 @@ def test(
         raise click.UsageError("with -k not all calls are tried, so --fail-unused means nothing")
     rules = Staging(tuple(filenames), target, began[0], in_force=in_force)
     outcomes = rules.run(_read(files, namespace, labels), keyword)
-    unused = [] if keyword else [rule_text(key, None, rules.place_of) for key in rules.unused()]
-    for text in _lines(outcomes, rules.place_of, verbose=verbose, quiet=quiet):
+    unused = [] if keyword else rules.unused()
+    for text in _lines(outcomes, verbose=verbose, quiet=quiet):
         click.echo(printable(text))
     if not quiet or fail_unused:
         _show_unused(unused, all_of_them=verbose or fail_unused)
@@ -83,7 +82,7 @@ def test(
     failing = unused if fail_unused else []
     if junit:
         run = report.Run(f"{began[0]:%Y-%m-%dT%H:%M:%S}", time.monotonic() - began[1])
-        _write(junit, report.junit(outcomes, failing, run, rules.place_of))
+        _write(junit, report.junit(outcomes, failing, run))
     if failing or not all(outcome.passed for outcome in outcomes):
         ctx.exit(1)
 
@@ -101,8 +100,8 @@ def _read(files: Sequence[str], namespace: str | None, labels: Mapping[str, str]
     return suites
 
 
-def _lines(outcomes: Sequence[Outcome], of: PlaceOf, *, verbose: bool, quiet: bool) -> list[str]:
-    told = [report.line(outcome, of) for outcome in outcomes if verbose or not outcome.passed]
+def _lines(outcomes: Sequence[Outcome], *, verbose: bool, quiet: bool) -> list[str]:
+    told = [report.line(outcome) for outcome in outcomes if verbose or not outcome.passed]
     return told if verbose or quiet else [*report.dots(outcomes), *told]
 
 

@@ -10,25 +10,21 @@ what was dialled, the name alone decides; so a name is tried as it is dialled it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from exitway.explain.difference import Change, Destination, Dialled, Difference, Who, Witness
 from exitway.explain.difference_grid import Cell, Grid
-from exitway.explain.difference_labels import Labels, Values, classes, limits, of_class, values_of
+from exitway.explain.difference_labels import classes, of_class, values_of
 from exitway.explain.difference_parts import address_in, address_outside, name_in, name_outside
 from exitway.explain.difference_port import Port, Saying, changed_ports
 from exitway.explain.difference_side import Side, change
+from exitway.explain.difference_told import Axes, Found, told
 from exitway.names.call import Call, Reason, Sort
 from exitway.names.host import Host
 from exitway.names.workload import Workload
 from exitway.resources.intent import Action, Intent, Network
-
-_Key = tuple[Change, str, str]
-"""What becomes of a call, and the ways it goes out before and after."""
-_When = tuple[Labels, int]
-"""A class of workloads, and the number of a stretch of time."""
 
 
 @dataclass
@@ -127,7 +123,7 @@ class Finder:
         concerned = list(intents)
         values = values_of(intent.selector for intent in concerned)
         moments = sorted({self.now, *(intent.expires for intent in concerned if intent.expires)})
-        found: dict[_Key, dict[_When, dict[Cell | None, Witness]]] = {}
+        found: Found = {}
         for labels in classes(values):
             workload = Workload(self.namespace, "any", of_class(labels, values))
             for stretch, at in enumerate(moments):
@@ -137,51 +133,11 @@ class Finder:
                     if what and not (of_dialled and _says_it(*of_dialled, what, destination.dialled)):
                         key = what, witness.before.way, witness.after.way
                         found.setdefault(key, {}).setdefault((labels, stretch), {}).setdefault(cell, witness)
-        for key, whens in found.items():
-            yield from self._told(key, _boxes(whens, destination, grid), values, moments)
+        yield from told(found, Who((self.namespace,)), destination, grid, Axes(values, moments))
 
     def _seen(self, workload: Workload, at: datetime, call: Call) -> tuple[Change | None, Witness]:
         before, after = (side.seen(workload, at, call) for side in (self.before, self.after))
         return change(before, after), Witness(workload, at, call, before, after)
-
-    def _told(
-        self,
-        key: _Key,
-        boxes: Mapping[Destination, Mapping[_When, Witness]],
-        values: Values,
-        moments: Sequence[datetime],
-    ) -> Iterator[Difference]:
-        """One difference for each box, set of classes, and stretch of time without a gap."""
-        for destination, whens in boxes.items():
-            stretches: dict[Labels, list[int]] = {}
-            for labels, stretch in sorted(whens, key=lambda when: when[1]):
-                stretches.setdefault(labels, []).append(stretch)
-            alike: dict[tuple[int, ...], list[Labels]] = {}
-            for labels, numbers in stretches.items():
-                alike.setdefault(tuple(numbers), []).append(labels)
-            for of_these, some in alike.items():
-                for limit in limits(some, values):
-                    one = next(labels for labels in some if all(part.holds(of_class(labels, values)) for part in limit))
-                    for first, last in _runs(of_these):
-                        begins = moments[first] if first else None
-                        ends = moments[last + 1] if last + 1 < len(moments) else None
-                        who = Who((self.namespace,), labels=limit, begins=begins, ends=ends)
-                        yield Difference(key[0], who, destination, key[1], key[2], whens[one, first])
-
-
-def _boxes(
-    whens: Mapping[_When, Mapping[Cell | None, Witness]], destination: Destination, grid: Grid | None
-) -> dict[Destination, dict[_When, Witness]]:
-    """The same in few words: destinations with requests, each with when that is so, and a witness."""
-    boxes: dict[Destination, dict[_When, Witness]] = {}
-    for when, cells in whens.items():
-        if grid is None:
-            boxes.setdefault(destination, {})[when] = cells[None]
-            continue
-        for methods, paths, together in grid.boxes({cell for cell in cells if cell}):
-            box = replace(destination, methods=methods, paths=paths)
-            boxes.setdefault(box, {})[when] = next(witness for cell, witness in cells.items() if cell in together)
-    return boxes
 
 
 def _says_it(of_dialled: Change | None, dialled: Witness, what: Change, how: Dialled) -> bool:
@@ -214,17 +170,6 @@ def _elsewhere(port: Port, host: Host, call: Call) -> Iterator[tuple[Call, list[
     for other in port.hosts:
         if other != host and (name := name_in(other, port.hosts)):
             yield replace(call, address="", asked=name), [saying.intent for saying in port.of_host(other)]
-
-
-def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The first and last of each run of numbers without a gap."""
-    first = last = numbers[0]
-    for number in numbers[1:]:
-        if number != last + 1:
-            yield first, last
-            first = number
-        last = number
-    yield first, last
 
 
 def _terms(one: Difference) -> tuple[object, ...]:

@@ -1,11 +1,10 @@
-"""Differences between two sets of rules as text, as Markdown for reviews, and as JSON."""
+"""Differences between two sets of rules as text, and as Markdown for reviews."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from exitway.explain.difference import (
     EVERY_METHOD,
@@ -50,7 +49,7 @@ def text(found: Sequence[Difference], locate: Locate) -> Iterator[str]:
     for change, of_these in _by_change(found):
         yield f"{_TITLES[change]}:"
         for one in of_these:
-            yield f"  {who_text(one.who)} -> {destination_text(one.destination)}{_ways(one)}"
+            yield f"  {who_text(one.who)} -> {destination_text(one.destination)}{ways_text(one)}"
             yield f"    {example_text(one.witness)}: {_story(one.witness, locate)}"
     yield summary(found)
 
@@ -65,14 +64,9 @@ def markdown(found: Sequence[Difference], locate: Locate) -> Iterator[str]:
         yield "| who | where to | for example | |"
         yield "|---|---|---|---|"
         for one in of_these:
-            where = f"{destination_text(one.destination)}{_ways(one)}"
+            where = f"{destination_text(one.destination)}{ways_text(one)}"
             cells = (who_text(one.who), _code(where), _code(example_text(one.witness)), _story(one.witness, locate))
             yield f"| {' | '.join(map(_cell, cells))} |"
-
-
-def as_json(found: Sequence[Difference], locate: Locate) -> dict[str, Any]:
-    """For programs."""
-    return {str(change): [_json(one, locate) for one in found if one.change is change] for change in Change}
 
 
 def summary(found: Sequence[Difference]) -> str:
@@ -90,7 +84,7 @@ def who_text(who: Who) -> str:
     """``shop, app=checkout, until 2027-01-31T00:00:00Z``."""
     names = ", ".join(who.namespaces)
     where = (f"every namespace but {names}" if names else "every namespace") if who.others else names
-    times = [f"{word} {_time(at)}" for word, at in (("from", who.begins), ("until", who.ends)) if at]
+    times = [f"{word} {time_text(at)}" for word, at in (("from", who.begins), ("until", who.ends)) if at]
     return ", ".join([where, *map(str, who.labels), *times])
 
 
@@ -124,7 +118,7 @@ def _by_change(found: Sequence[Difference]) -> Iterator[tuple[Change, list[Diffe
             yield change, of_these
 
 
-def _ways(one: Difference) -> str:
+def ways_text(one: Difference) -> str:
     """How it goes out, where that is not the usual way."""
     if one.change is Change.DIFFERS:
         return f": {one.after}, no longer {one.before}"
@@ -176,7 +170,8 @@ def _few(words: Iterable[str]) -> str:
     return ", ".join(known[:_SHOWN]) + more
 
 
-def _time(at: datetime) -> str:
+def time_text(at: datetime) -> str:
+    """RFC 3339."""
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
@@ -187,43 +182,3 @@ def _code(words: str) -> str:
 def _cell(words: str) -> str:
     """A cell of a table: nothing in it ends it."""
     return words.replace("|", "\\|").replace("\n", " ")
-
-
-def _json(one: Difference, locate: Locate) -> dict[str, Any]:
-    who, to, witness = one.who, one.destination, one.witness
-    return {
-        "namespaces": {"names": list(who.namespaces), "others": who.others},
-        "labels": [{"key": limit.key, "values": list(limit.values), "others": limit.others} for limit in who.labels],
-        "begins": _time(who.begins) if who.begins else None,
-        "ends": _time(who.ends) if who.ends else None,
-        "protocol": to.sort.upper(),
-        "port": to.port,
-        "to": str(to.to),
-        "but": list(map(str, to.but)),
-        "dialled": str(to.dialled),
-        "methods": {"named": list(to.methods.named), "others": to.methods.others, "doubtful": to.methods.doubtful},
-        "paths": {"these": list(to.paths.these), "but": list(to.paths.but), "doubtful": to.paths.doubtful},
-        "before": one.before or None,
-        "after": one.after or None,
-        "text": f"{who_text(who)} -> {destination_text(to)}{_ways(one)}",
-        "witness": {
-            "namespace": witness.workload.namespace,
-            "labels": dict(witness.workload.labels),
-            "at": _time(witness.at),
-            "call": call_text(witness.call),
-            "dialled": witness.call.asked or witness.call.address,
-            "overridden": witness.call.overridden,
-            "before": _verdict(witness.before, locate.before),
-            "after": _verdict(witness.after, locate.after),
-        },
-    }
-
-
-def _verdict(seen: Seen, locate: Callable[[Key], str]) -> dict[str, Any]:
-    because = seen.decision.because
-    return {
-        "verdict": seen.decision.verdict,
-        "reason": seen.decision.reason,
-        "rule": str(because) if because else None,
-        "place": locate(because) if because else "",
-    }

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from exitway.explain.explanation import Explanation, explain
 from exitway.explain.scene import Scene
+from exitway.explain.sheet import PlaceOf
 from exitway.explain.target import Packet
 from exitway.names.call import Call, Decision, Reason, Verdict
 from exitway.names.key import Key
@@ -52,11 +53,12 @@ class Case:
 class Outcome:
     """What came of a case, and in which of verdict, reason and rule it is not what was expected.
 
-    Where the rules and the proxy's configuration disagree (a ``fault``), no test passes.
+    ``place_of``: where its rules stand. Where the rules and the proxy's configuration disagree (a ``fault``), no test passes.
     """
 
     case: Case
     explanation: Explanation
+    place_of: PlaceOf
     differs: tuple[str, ...] = ()
 
     @property
@@ -71,10 +73,16 @@ class Outcome:
 
 
 class Stage:
-    """Rules that cases are tried on. ``scene_of``: a workload under these rules, at a moment; ``now``: the moment of cases that name none."""
+    """Rules that cases are tried on.
 
-    def __init__(self, registry: Registry, scene_of: Callable[[Workload, datetime], Scene], now: datetime) -> None:
+    ``scene_of``: a workload under these rules, at a moment; ``place_of``: where they stand; ``now``: the moment of cases that name none.
+    """
+
+    def __init__(
+        self, registry: Registry, scene_of: Callable[[Workload, datetime], Scene], place_of: PlaceOf, now: datetime
+    ) -> None:
         self.registry = registry
+        self.place_of = place_of
         self._scene_of = scene_of
         self._now = now
         self._scenes: dict[tuple[str, tuple[tuple[str, str], ...], datetime], Scene] = {}
@@ -90,7 +98,8 @@ class Stage:
             "rule": bool(case.rule) and not (decision.because and names(case.rule, decision.because)),
             "fault": bool(explanation.fault),
         }
-        self._tried.append(Outcome(case, explanation, tuple(what for what, other in differs.items() if other)))
+        differing = tuple(what for what, other in differs.items() if other)
+        self._tried.append(Outcome(case, explanation, self.place_of, differing))
         return self._tried[-1]
 
     def unused(self) -> list[Key]:

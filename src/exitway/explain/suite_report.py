@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from itertools import groupby
 from xml.etree import ElementTree as ET
 
-from exitway.explain.sheet import SENTENCES, PlaceOf, rule_text
+from exitway.explain.sheet import SENTENCES, rule_text
 from exitway.explain.suite import Outcome
 from exitway.explain.words import listed
 from exitway.names.call import Reason
 
 
-def verdict_text(outcome: Outcome, place_of: PlaceOf) -> str:
+def verdict_text(outcome: Outcome) -> str:
     """``denied (port), nearest shop/stripe (rules/stripe.yml:6:5): port 443 (for TLS: https://) is allowed, you asked for 80``."""
-    explanation = outcome.explanation
+    explanation, place_of = outcome.explanation, outcome.place_of
     decision = explanation.decision
     rule = rule_text(decision.because, explanation.target, place_of) if decision.because else ""
     if explanation.fault:
@@ -31,13 +31,13 @@ def verdict_text(outcome: Outcome, place_of: PlaceOf) -> str:
     return f"denied ({decision.reason}), nearest {rule_text(near.rule, near.target, place_of)}: {listed(near.differs)}"
 
 
-def line(outcome: Outcome, place_of: PlaceOf) -> str:
+def line(outcome: Outcome) -> str:
     """One line: where, what was expected, what is decided and why."""
     case = outcome.case
     why = f" - {case.because}" if case.because else ""
     if outcome.passed:
         return f"{case.place}: PASSED {case} ({case.who}){why}"
-    return f"{case.place}: FAILED {case} ({case.who}): {expected(outcome)}{verdict_text(outcome, place_of)}{why}"
+    return f"{case.place}: FAILED {case} ({case.who}): {expected(outcome)}{verdict_text(outcome)}{why}"
 
 
 def expected(outcome: Outcome) -> str:
@@ -68,7 +68,7 @@ class Run:
     seconds: float
 
 
-def junit(outcomes: Sequence[Outcome], unused: Sequence[str], run: Run, place_of: PlaceOf) -> bytes:
+def junit(outcomes: Sequence[Outcome], unused: Sequence[str], run: Run) -> bytes:
     """The outcomes in the form that CI servers read: a ``testsuite`` for each file.
 
     There is no standard. This is valid by the schema of Ant's reports (windyroad/JUnit-Schema) and by that of Jenkins (xunit-plugin,
@@ -76,7 +76,7 @@ def junit(outcomes: Sequence[Outcome], unused: Sequence[str], run: Run, place_of
     """
     root = ET.Element("testsuites")
     for file, group in groupby(outcomes, key=lambda outcome: outcome.case.place.file):
-        _suite(root, file, [_case(outcome, place_of) for outcome in group], run)
+        _suite(root, file, [_case(outcome) for outcome in group], run)
     if unused:
         _suite(root, "coverage", [_unused(rule) for rule in unused], run)
     ET.indent(root)
@@ -96,15 +96,15 @@ def _suite(root: ET.Element, name: str, cases: Sequence[ET.Element], run: Run) -
     ET.SubElement(suite, "system-err")
 
 
-def _case(outcome: Outcome, place_of: PlaceOf) -> ET.Element:
+def _case(outcome: Outcome) -> ET.Element:
     case = outcome.case
     stem = re.sub(r"\.[^.]*$", "", case.place.file).strip("./").replace("/", ".")
     named = {"classname": ".".join(filter(None, (stem, case.group))), "name": f"{case} ({case.who})"}
     element = ET.Element("testcase", {name: _xml(text) for name, text in named.items()}, time="0")
     if not outcome.passed:
-        said = f"{expected(outcome)}{verdict_text(outcome, place_of)}"
+        said = f"{expected(outcome)}{verdict_text(outcome)}"
         failure = ET.SubElement(element, "failure", message=_xml(said), type=outcome.differs[0])
-        failure.text = _xml(line(outcome, place_of))
+        failure.text = _xml(line(outcome))
     return element
 
 
