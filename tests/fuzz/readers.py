@@ -7,6 +7,7 @@ from exitway.capture.nflog import Opened, Refused, reports
 from exitway.dns.answer import answer
 from exitway.dns.synthetic import SyntheticAddresses
 from exitway.envoy.access_log import FIELDS
+from exitway.explain.suite_file import read_suite
 from exitway.flows.access_log import AccessLogReader
 from exitway.flows.entry import Observed
 from exitway.names.question import parse
@@ -30,6 +31,7 @@ def documents(text):
         return
     for document in read:
         resource(document.wire)
+        suite(document)
         document.place("spec.to[0].ports[0].number")
     try:
         same = json.loads(text)
@@ -37,6 +39,17 @@ def documents(text):
         return
     if isinstance(same, dict) and "items" not in same:
         assert [document.wire for document in read] == [same]
+
+
+def suite(document):
+    """Tests of rules, each in its place; or problems."""
+    try:
+        read = read_suite(document, "default", {})
+    except Problems as found:
+        assert all(problem.code and problem.message and problem.place.line for problem in found.problems)
+        return
+    assert read.cases
+    assert all(str(case) and case.who and case.place.line for case in read.cases)
 
 
 def resource(wire):

@@ -133,3 +133,36 @@ OBJECTS = st.one_of(
     ]
 )
 assert {name.api_version for name in KIND_NAMES} == set(SPECS), "a kind that is not fuzzed"
+WHO = {
+    "namespace": often(st.sampled_from(["default", "shop", "A B", ""])),
+    "labels": often(st.dictionaries(st.sampled_from(["a", "b/c", "/", ""]), often(st.text(max_size=5)), max_size=2)),
+    "at": often(
+        st.sampled_from(["2027-01-31T00:00:00Z", "2027-02-31T00:00:00Z", "9999-12-31T23:59:59-23:59", "2027", ""])
+    ),
+    "because": often(st.text(max_size=5)),
+}
+CALL = st.fixed_dictionaries(
+    {"call": often(st.builds("{}{}{}".format, st.sampled_from(["", "http://", "TCP ", "GET https://", "x://"]), NAMES, st.sampled_from(["", ":80", ":0", "/a"])))},
+    optional={
+        **WHO,
+        "method": often(st.sampled_from(["GET", "get", "", " "])),
+        "protocol": often(st.sampled_from(["HTTP", "tcp", "UDP", "", "x"])),
+        "dialled": often(NAMES),
+        "reason": often(st.sampled_from(["rule", "no-rule", "port", ""])),
+        "rule": often(NAMES),
+    },
+)  # fmt: skip
+CALLS = often(st.lists(often(CALL | NAMES.map("https://{}".format)), max_size=3))
+GROUP = {**WHO, "allow": CALLS, "deny": CALLS}
+SUITES = st.fixed_dictionaries(
+    {},
+    optional={
+        **GROUP,
+        "rules": often(NAMES | st.lists(often(NAMES), max_size=2)),
+        "tests": often(
+            st.lists(often(st.fixed_dictionaries({}, optional={**GROUP, "name": often(NAMES)})), max_size=2)
+        ),
+        "further": ANYTHING,
+    },
+)
+"""Files of tests that are nearly right."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz import readers
 from tests.fuzz.budget import while_there_is_time
-from tests.fuzz.structures import ANYTHING, OBJECTS
+from tests.fuzz.structures import ANYTHING, OBJECTS, SUITES
 
 
 @while_there_is_time
@@ -26,7 +26,9 @@ def test_structures(wire):
 
 
 @while_there_is_time
-@given(st.lists(OBJECTS | ANYTHING, min_size=1, max_size=3), st.sampled_from(["json", "yaml", "flow"]), st.data())
+@given(
+    st.lists(OBJECTS | SUITES | ANYTHING, min_size=1, max_size=3), st.sampled_from(["json", "yaml", "flow"]), st.data()
+)
 def test_files(wires, form, data):
     text = (
         json.dumps(wires[0])

@@ -82,16 +82,18 @@ def _sides(
     sides: Sequence[str], filenames: Sequence[str], namespace: str | None, target: Target
 ) -> tuple[Rules, Rules]:
     """The rules before and after. Raises Problems, of both."""
-    if filenames and not sides:
-        in_force = rules_in_force(target.connect(), namespace)
-        return in_force, in_force.changed(rules_in_files(filenames, namespace or options.DEFAULT_NAMESPACE))
-    if len(sides) != 2 or filenames:
+    if bool(sides) == bool(filenames) or len(sides) not in (0, 2):
         raise click.UsageError("give OLD and NEW; or -f FILE, for what applying it would change")
+    api = target.connect() if filenames or IN_FORCE in sides else None
+    own = namespace or (api.namespace if api else options.DEFAULT_NAMESPACE)
+    if api and filenames:
+        in_force = rules_in_force(api, namespace)
+        return in_force, in_force.changed(rules_in_files(filenames, own))
     read: list[Rules] = []
     problems: list[Problem] = []
     for side in sides:
         try:
-            read.append(_side(side, namespace, target))
+            read.append(rules_in_force(api, namespace) if api and side == IN_FORCE else _side(side, own))
         except Problems as bad:
             problems += bad.problems
     if problems:
@@ -99,25 +101,19 @@ def _sides(
     return read[0], read[1]
 
 
-def _side(name: str, namespace: str | None, target: Target) -> Rules:
-    """The rules of one side; a file with nothing in it has none."""
+def _side(name: str, namespace: str) -> Rules:
+    """The rules of files or of a revision; a file with nothing in it has none."""
     try:
-        return _read(name, namespace, target)
+        if name == "-" or ":" not in name or Path(name).exists():
+            return rules_to_look_at([name], namespace)
+        from exitway.cli.revision import documents_of
+
+        documents, found = documents_of(name)
+        return rules_of(documents, namespace, found, conflicting=True)
     except Problems as bad:
         if any(problem.code != "EXW0004" for problem in bad.problems):
             raise
         return Rules(Registry())
-
-
-def _read(name: str, namespace: str | None, target: Target) -> Rules:
-    if name == IN_FORCE:
-        return rules_in_force(target.connect(), namespace)
-    if name != "-" and ":" in name and not Path(name).exists():
-        from exitway.cli.revision import documents_of
-
-        documents, found = documents_of(name)
-        return rules_of(documents, namespace or options.DEFAULT_NAMESPACE, found, conflicting=True)
-    return rules_to_look_at([name], namespace or options.DEFAULT_NAMESPACE)
 
 
 def _places(rules: Rules) -> Callable[[Key], str]:
