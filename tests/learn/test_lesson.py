@@ -4,10 +4,15 @@ import itertools
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exitway.explain.suite import Stage
+from exitway.explain.suite_file import read_suite
 from exitway.flows.flow import Flow
+from exitway.learn.expect import expectations
 from exitway.learn.lesson import lesson
 from exitway.learn.obstacle import Wanted
 from exitway.learn.prove import prove
@@ -55,22 +60,26 @@ def registry(text):
     return Registry().changed(resources, revision=1)
 
 
-def trial(text, workload=None):
-    return Trial(registry(text), workload or Workload("shop", "pip"), NOW)
+def proof(found, text=None, *, hosts_only=False):
+    rules = registry(text or found.text)
+    return prove(found.learned, lambda workload: Trial(rules, workload, NOW), hosts_only=hosts_only)
 
 
-def proof(found, **wanted):
-    rules = registry(found.text)
-    return prove(
-        found.learned, lambda workload: Trial(rules, workload, NOW), hosts_only=wanted.get("hosts_only", False)
+def failing(found, *, hosts_only=False):
+    """Of the tests that are written, those that fail."""
+    (document,) = read_documents(
+        expectations(found.learned, "", ["Tests."], hosts_only=hosts_only).encode(), "tests.yml"
     )
+    rules = registry(found.text)
+    stage = Stage(rules, lambda workload, now: Trial(rules, workload, now), NOW)
+    return [case for case in read_suite(document, "", {}).cases if not stage.outcome(case).passed]
 
 
 @given(st.lists(st.sampled_from(UNIVERSE), min_size=1, max_size=12))
 @settings(suppress_health_check=list(HealthCheck))
 def test_of_a_universe_of_calls_just_the_recorded_ones_are_let_out(recorded):
     found = learned(map(flow, recorded))
-    tried = trial(found.text)
+    tried = Trial(registry(found.text), Workload("shop", "pip"), NOW)
     whatever = {
         (call.asked, call.port) for call in recorded if call.sort is Sort.TCP
     }  # TCP is whatever is spoken there
@@ -78,16 +87,100 @@ def test_of_a_universe_of_calls_just_the_recorded_ones_are_let_out(recorded):
         located = tried.located(call)
         expected = call in recorded or (call.asked, call.port) in whatever
         assert decide(tried.policy, located).allowed is expected, (call, found.text)
-        assert tried.way(located).verdict.value == ("allow" if expected else "deny"), (call, found.text)
+        assert tried.way(located).verdict is (Verdict.ALLOW if expected else Verdict.DENY), (call, found.text)
     assert proof(found).faults == ()
-    assert learned(map(flow, sorted(recorded, key=str))).text.count("\n") == found.text.count("\n")
+    assert not failing(found)
+    assert learned(map(flow, reversed(recorded))).text == found.text
 
 
 @given(st.lists(st.sampled_from(UNIVERSE), min_size=1, max_size=12), st.booleans(), st.booleans())
 @settings(suppress_health_check=list(HealthCheck), max_examples=40)
 def test_what_is_asked_for_beyond_the_recording_is_let_out_and_proven(recorded, hosts_only, wildcards):
-    wanted = {"hosts_only": hosts_only, "wildcards": wildcards}
-    found = learned(map(flow, recorded), **wanted)
-    tried = trial(found.text)
-    assert all(decide(tried.policy, tried.located(call)).allowed for call in recorded)
-    assert proof(found, **wanted).faults == ()
+    found = learned(map(flow, recorded), hosts_only=hosts_only, wildcards=wildcards)
+    policy = Trial(registry(found.text), Workload("shop", "pip"), NOW).policy
+    assert all(decide(policy, call).allowed for call in recorded)
+    assert proof(found, hosts_only=hosts_only).faults == ()
+    assert not failing(found, hosts_only=hosts_only)
+
+
+RECORDED = [
+    Call(Sort.HTTP, 80, "a.x.test", asked="a.x.test", method="GET", path="/v1/a"),
+    Call(Sort.TLS, 443, "b.x.test", asked="b.x.test"),
+    Call(Sort.TCP, 25, asked="c.x.test"),
+]
+TAMPERED = {
+    # what is written instead: what the proof says of it
+    ("- /v1/a ", '- "/v1/*" '): "GET http://a.x.test/v1/ax of shop gets allow, not deny",
+    ("methods: [GET]", "methods: [GET, PUT]"): "more is permitted than was recorded: http a.x.test:80 PUT /v1/a",
+    ("a.x.test", "a.y.test"): "GET http://a.x.test/v1/a of shop gets deny, not allow",
+    ("- b.x.test", '- "*.x.test"'): "TLS never-asked-for.x.test:443 of shop gets allow, not deny",
+    ("{number: 443, protocol: TLS}", "{number: 443, protocol: TCP}"): "TCP b.x.test:443 of shop gets allow, not deny",
+    ("{number: 25, protocol: TCP}", "{number: 2525, protocol: TCP}"): "more is permitted than was recorded: tcp c.x.test:2525",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "fault"), TAMPERED.items())
+def test_rules_that_say_something_else_are_not_proven(change, fault):
+    found = learned(map(flow, RECORDED))
+    assert proof(found, found.text).faults == ()
+    faults = proof(found, found.text.replace(*change, 1)).faults
+    assert any(one.startswith(fault) for one in faults), faults
+
+
+def test_what_a_rule_without_a_selector_lets_out_for_others_is_a_fault():
+    mine, theirs = RECORDED[:2]
+    found = learned([flow(mine, labels={"app": "web", "pod-template-hash": "1"}), flow(theirs, labels={"app": "db"})])
+    assert [kind.labels for kind in found.learned] == [(("app", "db"),), (("app", "web"),)]
+    assert proof(found).faults == ()
+    assert not failing(found)
+    found = learned([flow(mine), flow(theirs, labels={"app": "db"})])
+    assert any(
+        "GET http://a.x.test/v1/a of shop {'app': 'db'} gets allow, not deny" in one for one in proof(found).faults
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        ("a.x.test b.x.test", "*.x.test"),
+        ("a.x.test b.x.test c.a.x.test", "*.x.test c.a.x.test"),
+        ("a.x.test b.y.test", "a.x.test b.y.test"),
+        ("x.test y.test", "x.test y.test"),
+        ("one.github.io two.github.io", "one.github.io two.github.io"),
+        ("one.s3.amazonaws.com two.s3.amazonaws.com", "one.s3.amazonaws.com two.s3.amazonaws.com"),
+        ("s3.amazonaws.com sqs.amazonaws.com", "s3.amazonaws.com sqs.amazonaws.com"),
+        ("a.compute.amazonaws.com b.compute.amazonaws.com", "a.compute.amazonaws.com b.compute.amazonaws.com"),
+        ("one.co.uk two.co.uk", "one.co.uk two.co.uk"),
+        ("a.one.co.uk b.one.co.uk", "*.one.co.uk"),
+        ("d1.cloudfront.net d2.cloudfront.net", "d1.cloudfront.net d2.cloudfront.net"),
+    ],
+)
+def test_a_pattern_is_never_wider_than_one_owner(names, pattern):
+    found = learned([flow(Call(Sort.TLS, 443, name, asked=name)) for name in names.split()], wildcards=True)
+    assert {name for kind in found.learned for name in kind.terms} == set(pattern.split())
+    assert proof(found).faults == ()
+
+
+def test_what_programs_write_stays_what_it_is():
+    """A process may have any name, a path any character, and a rule is read by YAML 1.1 and 1.2 alike."""
+    calls = [
+        replace(RECORDED[0], name="on", asked="on", path=path) for path in ("/a:", "/~x", "/a,b", "/caf%C3%A9", "/'x'")
+    ]
+    found = learned([flow(call, process="1/a\n- evil\u202e\x1b[31m", detail="UF x\ny") for call in calls])
+    assert found.text.isprintable() is False
+    assert all(line.isprintable() for line in found.text.splitlines())
+    (rule,) = yaml.safe_load_all(found.text)
+    assert [to["hosts"] for to in rule["spec"]["to"]] == [["on"]]
+    assert sorted(rule["spec"]["to"][0]["paths"]) == sorted(call.path for call in calls)
+    assert proof(found).faults == ()
+
+
+def test_more_than_one_rule_may_have_is_written_as_several():
+    calls = [
+        replace(RECORDED[0], path=f"/{name}", name=f"{name}.test", asked=f"{name}.test")
+        for name in map(str, range(501))
+    ]
+    calls += [replace(RECORDED[1], port=port) for port in range(1000, 1101)]
+    found = learned([flow(replace(call, name=f"x{call.name}", asked=f"x{call.asked}")) for call in calls])
+    assert [rule.name for rule in found.rules] == ["learned-1", "learned-2"]
+    assert proof(found).faults == ()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from exitway.learn.rule import Learned
-from exitway.learn.use import Use
 from exitway.names.call import Call, Sort
-from exitway.names.host import patterns
-from exitway.names.request import path_matches
+from exitway.names.request import decoded
 
 NOBODY = "never-asked-for"
 FOURTH_HOST = f"{NOBODY}.example"
@@ -30,24 +30,45 @@ class Extent:
     def holds(self, call: Call) -> bool:
         """Whether the call is to be let out."""
         dialled = call.asked or (str(ip_network(call.address)) if call.address else "")
-        if any(use.call.sort is Sort.TCP or "/" in dialled for use in self._at(dialled, call.port)):
+        if any(sort is Sort.TCP for sort, _ in self._at(dialled, call.port)):
             return True
         if call.sort is Sort.TCP or (call.sort is Sort.TLS and call.asked not in (None, call.name)):
             return False
-        return any(self._alike(use.call, call) for use in self._at(call.name, call.port))
+        request = (call.method, decoded(call.path)) if call.sort is Sort.HTTP and not self.hosts_only else ("", "")
+        return (call.sort, request) in self._at(call.name, call.port) and (
+            call.sort is Sort.TLS or call.path.startswith("/")
+        )
 
-    def _at(self, name: str, port: int) -> Iterator[Use]:
-        """The calls to a destination, or to those that a pattern was made of."""
-        for pattern in patterns(name):
-            for use in self.learned.by_destination.get(str(pattern), ()):
-                if use.call.port == port:
-                    yield use
+    def _at(self, name: str, port: int) -> set[_Spoken]:
+        """What was spoken to a destination at a port, or to those that a pattern was made of."""
+        found = self._spoken.get((name, port), set())
+        for parent in _parents(name) if self._has_patterns else ():
+            found = found | self._spoken.get((f"*.{parent}", port), set())
+        return found
 
-    def _alike(self, recorded: Call, call: Call) -> bool:
-        if recorded.sort is not call.sort:
-            return False
-        same = recorded.method == call.method and path_matches(recorded.path, call.path)
-        return call.sort is Sort.TLS or (call.path.startswith("/") and (self.hosts_only or same))
+    @cached_property
+    def _spoken(self) -> Mapping[tuple[str, int], set[_Spoken]]:
+        spoken: defaultdict[tuple[str, int], set[_Spoken]] = defaultdict(set)
+        for destination, uses in self.learned.by_destination.items():
+            for call in (use.call for use in uses):
+                sort = Sort.TCP if "/" in destination else call.sort
+                whole = sort is not Sort.HTTP or self.hosts_only
+                spoken[destination, call.port].add((sort, ("", "") if whole else (call.method, decoded(call.path))))
+        return spoken
+
+    @cached_property
+    def _has_patterns(self) -> bool:
+        return any(name.startswith("*.") for name in self.learned.by_destination)
+
+
+_Spoken = tuple[Sort, tuple[str, str]]
+"""What the proxy sees, and of a request method and path; both empty where all are meant."""
+
+
+def _parents(name: str) -> Iterator[str]:
+    while name:
+        name = name.partition(".")[2]
+        yield name
 
 
 @dataclass(frozen=True, slots=True)
