@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import http.server
+import os
 import re
 import shutil
 import signal
@@ -293,6 +294,28 @@ def test_what_rules_did_for_the_program_is_learned_with_it(server, learn, lab, t
     assert (echo["hosts"], echo["direct"]) == (["c.lab.test"], True)
 
 
+def test_a_server_that_is_killed_meanwhile_costs_no_more_than_it_did_not_see(exitway, learn):
+    with exitway.start(
+        "run",
+        "--learn",
+        learn.rules,
+        "--",
+        "sh",
+        "-c",
+        f"{get('http://a.lab.test/x')}; echo; read line",
+        stderr=subprocess.PIPE,
+    ) as program:
+        assert program.stdout.readline() == "200 \n"
+        exitway.flow(name="a.lab.test")
+        os.kill(exitway.status()["pid"], signal.SIGKILL)
+        said = program.communicate("\n", timeout=60)[1]
+    assert program.returncode == 0
+    assert "EXW090" in said
+    assert "something may be missing" in said
+    assert let_out(learn.rules) == {"a.lab.test": ["80/HTTP GET /x"]}
+    exitway("up")  # it removes what the killed one has left
+
+
 def test_a_file_is_not_overwritten_unasked(exitway, learn, outside):
     learn.rules.write_text("mine")
     refused = exitway.result("run", "--learn", learn.rules, "--tests", "/nowhere/tests.yml", "--", "echo", "it ran")
@@ -300,9 +323,10 @@ def test_a_file_is_not_overwritten_unasked(exitway, learn, outside):
     assert {"EXW1901", "EXW1902"} == set(re.findall(r"EXW\d+", refused.stderr))
     assert learn.rules.read_text() == "mine"
     assert exitway.result("run", "--tests", learn.tests, "--", "echo").returncode == 2
-    nothing = exitway.result("run", "--learn", learn.rules, "--overwrite", "--", "true")
-    assert (nothing.returncode, learn.rules.read_text()) == (0, "mine")
-    assert "EXW1903" in nothing.stderr
+    for nothing in ("true", get("http://198.18.1.5:8000/")):
+        result = exitway.result("run", "--learn", learn.rules, "--overwrite", "--", "sh", "-c", nothing)
+        assert (result.returncode, learn.rules.read_text()) == (0, "mine")
+        assert "EXW1903" in result.stderr
 
 
 def test_rules_from_what_was_recorded_before(exitway, learn, tmp_path):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exitway.cli import lesson, options, problems
-from exitway.cli.client import Client, Unreachable
+from exitway.cli import lesson, options
+from exitway.cli.client import Client
 from exitway.cli.flows import flow_db
 from exitway.cli.lesson import Asked, Context, write_lesson
 from exitway.cli.since import since
@@ -88,12 +88,5 @@ def _name(workload: str | None, labels: Mapping[str, str]) -> str:
 
 def _rules(server: Path | None) -> Registry:
     from exitway.cli.rules import rules_in_force
-    from exitway.resources.registry import Registry
 
-    try:
-        return rules_in_force(Client(Settings.from_environment(), server)).registry
-    except Unreachable:
-        problems.warn(
-            "no server runs: where a rule had the proxy speak TLS for a program (originateTLS), that is not learned"
-        )
-        return Registry()
+    return rules_in_force(Client(Settings.from_environment(), server)).registry

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exitway.cli import problems
+from exitway.cli.client import Unreachable
 from exitway.resources.problem import Place, Problem, Problems
 
 if TYPE_CHECKING:
@@ -153,10 +154,14 @@ def write_lesson(flows: Sequence[Flow], asked: Asked, context: Context) -> bool:
     """
     from exitway.learn import report
     from exitway.learn.lesson import lesson
+    from exitway.learn.prove import Proof
 
     if not flows:
         raise Problems([Problem("EXW1903", "nothing was recorded", "`exitway flows` lists what is known")])
     found = lesson(flows, asked.wanted, context.name, context.heading, Origination(context.in_force).of)
+    if not found.learned:
+        nothing = Problem("EXW1903", "nothing was recorded that can be learned")
+        raise Problems([*(Problem("EXW1904", fault) for fault in report.faults(found, Proof(0, 0))), nothing])
     proof = _prove(found, asked)
     asked.write(found, context.heading)
     where = f"{asked.rules}: " if asked.rules else ""
@@ -177,8 +182,7 @@ def _prove(found: Lesson, asked: Asked) -> Proof:
     from exitway.server.trial import Trial
 
     now = datetime.now(UTC)
-    documents = read_documents(found.text.encode(), str(asked.rules or "")) if found.learned else []
-    registry = rules_of(documents, "").registry
+    registry = rules_of(read_documents(found.text.encode(), str(asked.rules or "")), "").registry
     return prove(found.learned, lambda workload: Trial(registry, workload, now), hosts_only=asked.hosts_only)
 
 
@@ -186,13 +190,25 @@ class Origination:
     """Where the proxy spoke TLS for a program: the rules that let it out know."""
 
     def __init__(self, in_force: Callable[[], Registry]) -> None:
-        self._in_force = functools.cache(in_force)
+        self._ask = in_force
+
+    @functools.cached_property
+    def _in_force(self) -> Registry:
+        from exitway.resources.registry import Registry
+
+        try:
+            return self._ask()
+        except Unreachable:
+            problems.warn(
+                "no server runs: where a rule had the proxy speak TLS for a program (originateTLS), that is not learned"
+            )
+            return Registry()
 
     def of(self, flow: Flow) -> str | None:
         """The file of authorities of the rule that a flow was let out by (empty: those of the system); None: the proxy spoke no TLS for it."""
         if flow.decision.because is None or not flow.decision.allowed or not flow.protocol.startswith("HTTP"):
             return None
-        rule = self._in_force().get(flow.decision.because)
+        rule = self._in_force.get(flow.decision.because)
         for target in (target for intent in (rule.intents if rule else ()) for target in intent.to):
             if any(host.matches(flow.name) for host in target.hosts):
                 ports = (port for port in target.ports if port.number == flow.port and port.originate_tls)

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from exitway.cli import problems
-from exitway.cli.client import Client
+from exitway.cli.client import Client, Unreachable
 from exitway.cli.lesson import Asked, Context, write_lesson
 from exitway.resources.problem import Problems
 
 if TYPE_CHECKING:
-    from exitway.flows.flow import Flow
     from exitway.flows.history import History
     from exitway.resources.document import Document
     from exitway.resources.registry import Registry
 
-SETTLED_SECONDS = 30.0
+SETTLED_SECONDS = 120.0
+"""Reading a long log takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +41,29 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A run that is recorded. ``before``: the last flow that was told of before it; ``stderr``: ours, kept open."""
+    """A run that is recorded. ``flows``: where; ``before``: the last one that was told of before it; ``stderr``: ours, kept open."""
 
     asked: Asked
     client: Client
     run: Run
+    flows: Path
     before: int
     stderr: int
 
     @classmethod
     def begin(cls, asked: Asked, client: Client, run: Run) -> Recording:
         """Before the command is. While it runs, only the command holds our standard streams."""
-        with closing(_history(client)) as history:
-            return cls(asked, client, run, history.next_id - 1, os.dup(2))
+        flows = Path(client.request("GET", "/exitway/v1/status")["flows"])
+        with closing(_history(flows)) as history:
+            return cls(asked, client, run, flows, history.next_id - 1, os.dup(2))
 
     def finish(self, code: int) -> None:
         """Learn from it; it ended with this code (or -n, by signal n). What goes wrong is said, and changes nothing of how the run ends."""
         os.dup2(self.stderr, 2)
         try:
-            flows = self._flows()
+            self._settle()
+            with closing(_history(self.flows)) as history:
+                flows = history.select(workload=f"{self.run.namespace}/{self.run.name}", after=self.before)
             if code:
                 problems.warn(f"the program {_end(code)}: what it would have called after that is not learned")
             heading = f"Learned from a run of {self.run.stem}, which {_end(code)}."
@@ -67,13 +71,16 @@ class Recording:
         except Problems as found:
             problems.show(found.problems)
 
-    def _flows(self) -> list[Flow]:
-        """All there are of the run: what Envoy told of it last is waited for."""
+    def _settle(self) -> None:
+        """Wait until all that it did is written: Envoy tells of the last of it a moment after the fact."""
         path = f"/exitway/v1/workloads/{quote(self.run.identity, safe='')}/end"
-        if not self.client.request("POST", path, {}, SETTLED_SECONDS)["settled"]:
+        try:
+            settled = self.client.request("POST", path, {}, SETTLED_SECONDS)["settled"]
+        except Unreachable as away:
+            problems.show(away.problems)
+            settled = False
+        if not settled:
             problems.warn("the proxy has not told of all that the program did: something may be missing in the rules")
-        with closing(_history(self.client)) as history:
-            return history.select(workload=f"{self.run.namespace}/{self.run.name}", after=self.before)
 
     def _in_force(self) -> Registry:
         from exitway.cli.rules import rules_in_force, rules_of
@@ -82,10 +89,10 @@ class Recording:
         return rules_in_force(self.client, self.run.namespace).changed(brought).registry
 
 
-def _history(client: Client) -> History:
+def _history(path: Path) -> History:
     from exitway.flows.history import History
 
-    return History(Path(client.request("GET", "/exitway/v1/status")["flows"]), read_only=True)
+    return History(path, read_only=True)
 
 
 def _end(code: int) -> str:
