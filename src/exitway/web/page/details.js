@@ -79,7 +79,7 @@ function fact(link, selection) {
   const volume = link.sent + link.received ? `${bytes(link.sent)} out, ${bytes(link.received)} in` : "";
   return [
     el("p", { class: "line" }, other, moment(link.last)),
-    el("p", { class: "counts" }, el("span", { class: "soft" }, plain(link.protocol)), ...counts),
+    el("p", { class: "counts" }, el("span", { class: "soft" }, plain(link.protocol).toUpperCase()), ...counts),
     el("p", { class: "soft small" }, [volume, ...why].filter(Boolean).join(" · ")),
   ];
 }
@@ -88,8 +88,8 @@ function denial(flow) {
   const request = asked(flow);
   return [
     el("p", { class: "line" }, where(flow.name || flow.address, flow.port), moment(flow.last || flow.time)),
-    el("p", { class: "soft small" }, workload(flow.workload), ` · ${plain(flow.protocol)}`, flow.count > 1 ? ` · ${counted(flow.count, "time")}` : null, flow.audit ? " · audit" : null),
+    el("p", { class: "soft small" }, workload(flow.workload), ` · ${plain(flow.protocol).toUpperCase()}`, flow.count > 1 ? ` · ${counted(flow.count, "time")}` : null, flow.audit ? " · audit" : null),
     request ? el("p", { class: "mono small cut" }, plain(request)) : null,
-    el("p", { class: "line" }, el("span", { class: "small why" }, reason(flow)), isRuleable(flow) ? el("button", { type: "button", click: () => showRule(flow) }, "Show the rule") : null),
+    el("p", { class: "line" }, el("span", { class: "small why" }, reason(flow), flow.rule ? el("span", { class: "soft" }, ` (${ruleName(flow.rule)})`) : null), isRuleable(flow) ? el("button", { type: "button", click: () => showRule(flow) }, "Show the rule") : null),
   ].filter(Boolean);
 }

@@ -115,7 +115,7 @@ function renew(side, button, node) {
   const ports = [...node.ports].sort((a, b) => a - b).filter((port) => port);
   say(button.querySelector(".ports"), side === "destination" ? ports.slice(0, 4).map((p) => `:${p}`).join(" ") + (ports.length > 4 ? " …" : "") : counted(node.others.length, "destination"));
   const let_ = node.allowed + node.audited;
-  say(button.querySelector(".sum"), [let_ ? `${compact(let_)}×` : "", node.bytes ? bytes(node.bytes) : ""].filter(Boolean).join("  "));
+  say(button.querySelector(".sum"), [let_ ? `${compact(let_)}×` : "", let_ && node.bytes ? bytes(node.bytes) : ""].filter(Boolean).join("  "));
   say(button.querySelector(".no"), node.denied ? `${compact(node.denied)} denied` : "");
   button.classList.toggle("has-denied", node.denied > 0);
   button.classList.toggle("has-audited", node.audited > 0 && !node.denied);
