@@ -24,6 +24,7 @@ let anew = true; // the next map is the answer to another question: what it show
 const SHOW = {
   map(map) {
     const fresh = draw(map, search, anew);
+    document.body.classList.add("told");
     performance.mark("map");
     anew = false;
     const { allowed, audited, denied, workloads, destinations } = map.totals;
@@ -52,7 +53,7 @@ const live = new Live(
 );
 
 function details() {
-  if (told.map && told.denials) showDetails(selection, told.map, told.denials);
+  if (told.map && told.denials) showDetails(selection, told.map, told.denials, search);
 }
 
 let silentUntil = 0;

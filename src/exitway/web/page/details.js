@@ -19,7 +19,7 @@ place.replaceChildren(el("div", { class: "head" }, title, clear), kind, links, s
 export const onClear = (listener) => clear.addEventListener("click", listener);
 
 /** `selection`: `{side, name}` or null. */
-export function showDetails(selection, map, denied) {
+export function showDetails(selection, map, denied, search) {
   const of = (one) => !selection || (selection.side === "workload" ? one.workload : one.destination ?? (one.name || one.address)) === selection.name;
   const own = selection ? map.links.filter(of) : [];
   const recent = alike(denied.items.filter(of)).slice(0, MOST_DENIALS);
@@ -32,7 +32,7 @@ export function showDetails(selection, map, denied) {
   sub.textContent = "Latest denials";
   keyed(denials, recent, (flow) => flow.key, () => el("li", { class: "denial" }), (line, flow) => renew(line, flow, () => denial(flow)));
   none.hidden = Boolean(selection) || recent.length > 0;
-  none.textContent = "Nothing has been denied in this time.";
+  none.textContent = search ? "No denial matches." : "Nothing has been denied in this time.";
 }
 
 /** One for all that are alike: the newest, with the count of all. */
