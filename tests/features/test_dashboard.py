@@ -18,6 +18,7 @@ from exitway.names.call import Decision, Reason, Verdict
 from exitway.web.page import files
 from tests.features.browser import Page, chromium
 from tests.features.conftest import EXAMPLES, eventually, running
+from tests.features.ordinary import ordinary_user
 
 pytestmark = pytest.mark.lab
 
@@ -305,6 +306,15 @@ def test_it_listens_on_the_loopback_alone_and_each_run_has_its_own_token(served,
     taken = served.result("dashboard", "--no-open", "--port", shown.port)
     assert (taken.returncode, taken.stdout) == (1, "")
     assert "EXW0603" in taken.stderr
+
+
+def test_it_is_an_ordinary_users_as_well_whose_server_lives_in_another_network(lab):
+    with ordinary_user() as one:
+        one("up")
+        with dashboard(one) as shown:
+            assert shown.ask("/")[0] == 200
+            status, told = shown.ask("/events", token=shown.token)
+            assert (status, told.startswith("event: server")) == (200, True)
 
 
 def test_without_a_server_it_says_so(exitway):

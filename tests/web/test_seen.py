@@ -87,7 +87,7 @@ def test_a_map_that_is_too_large_keeps_what_was_denied_and_what_is_used_most(his
 
 def test_only_what_was_seen_in_the_time_that_is_asked_for(history):
     history.write([replace(DENIED, time="2020-01-01T00:00:00.000Z"), ALLOWED])
-    found = told(Seen(history.path, Question(60, Search())))
+    found = told(Seen(history.path, Question(3600, Search())))
     assert [link["destination"] for link in found["map"]["links"]] == ["api.stripe.com"]
     assert found["denials"]["items"] == []
 
