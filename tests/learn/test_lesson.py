@@ -71,7 +71,7 @@ def failing(found, *, hosts_only=False):
         expectations(found.learned, "", ["Tests."], hosts_only=hosts_only).encode(), "tests.yml"
     )
     rules = registry(found.text)
-    stage = Stage(rules, lambda workload, now: Trial(rules, workload, now), NOW)
+    stage = Stage(rules, lambda workload, now: Trial(rules, workload, now), lambda *_: "", NOW)
     return [case for case in read_suite(document, "", {}).cases if not stage.outcome(case).passed]
 
 
