@@ -203,14 +203,15 @@ def _curl(port, path):
 
 
 ENDS_AT_ONCE = """
-import os, socket, ssl
+import os, socket, ssl, time
 context = ssl._create_unverified_context()
 held = [context.wrap_socket(socket.create_connection(("b.lab.test", 443)), server_hostname="b.lab.test")]
 held.append(socket.create_connection(("a.lab.test", 8080)))
 held[1].sendall(b"GET /slow HTTP/1.1\\r\\nHost: a.lab.test\\r\\n\\r\\n")
 held[1].recv(1)
-held.append(socket.create_connection(("c.lab.test", 8080)))
-held[2].sendall(b"GET /left HTTP/1.1\\r\\nHost: c.lab.test\\r\\n\\r\\n")
+held.append(socket.create_connection(("httpbin.org", 80)))
+held[2].sendall(b"GET /delay/9 HTTP/1.1\\r\\nHost: httpbin.org\\r\\n\\r\\n")
+time.sleep(0.5)
 os.write(1, b"said all\\n")
 os.kill(os.getpid(), 9)
 """
@@ -225,7 +226,7 @@ def test_nothing_is_missing_of_a_program_that_ends_at_once(exitway, learn):
         assert let_out(learn.rules) == {
             "a.lab.test": ["8080/HTTP GET /slow"],
             "b.lab.test": ["443/TLS"],
-            "c.lab.test": ["8080/HTTP GET /left"],
+            "httpbin.org": ["80/HTTP GET /delay/9"],
         }
 
 
