@@ -100,7 +100,7 @@ def test_a_review_gets_tables(run, files):
         "",
         "### Opens",
         "",
-        "| who | where to | for example | |",
+        "| who | where to | for example | what is decided |",
         "|---|---|---|---|",
         "| blog, from 2090-01-31T00:00:00Z, until 2091-01-31T00:00:00Z | `TCP 10.20.0.0/17:5432` | `TCP 10.20.0.1:5432` | denied (no-rule), now allowed by exitway-system/base (new.yml:21:18) |",
     ]

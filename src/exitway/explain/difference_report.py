@@ -61,7 +61,7 @@ def markdown(found: Sequence[Difference], locate: Locate) -> Iterator[str]:
         yield ""
         yield f"### {_TITLES[change]}"
         yield ""
-        yield "| who | where to | for example | |"
+        yield "| who | where to | for example | what is decided |"
         yield "|---|---|---|---|"
         for one in of_these:
             where = f"{destination_text(one.destination)}{ways_text(one)}"
@@ -176,9 +176,10 @@ def time_text(at: datetime) -> str:
 
 
 def _code(words: str) -> str:
-    return f"`{words}`"
+    within = words.replace("`", "'")
+    return f"`{within}`"
 
 
 def _cell(words: str) -> str:
-    """A cell of a table: nothing in it ends it."""
-    return words.replace("|", "\\|").replace("\n", " ")
+    """A cell of a table: nothing in it ends it, or is taken for HTML (a file may be named so)."""
+    return words.replace("|", "\\|").replace("\n", " ").replace("<", "\\<")
