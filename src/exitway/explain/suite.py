@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from exitway.names.key import Key
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy, concerns
 from exitway.policy.decide import decide
+from exitway.policy.policy import Policy
 from exitway.resources.intent import Intent
 from exitway.resources.problem import Place
 from exitway.resources.registry import Registry
@@ -105,11 +106,14 @@ class Stage:
     def unused(self) -> list[Key]:
         """The rules that speak of no call that was tried: what they say could change, and no case would tell."""
         used = {outcome.decision.because for outcome in self._tried if outcome.decision.reason in _BY_RULE}
-        cases = [outcome.case for outcome in self._tried]
+        cases: dict[int, list[tuple[Case, Call]]] = {}
+        for case in (outcome.case for outcome in self._tried):
+            if isinstance(case.target, Call):
+                cases.setdefault(case.target.port, []).append((case, case.target))
         return [
             resource.key
             for resource in self.registry
-            if resource.key not in used and not any(self._speaks_of(resource.intents, case) for case in cases)
+            if resource.key not in used and not any(self._speaks(intent, cases) for intent in resource.intents)
         ]
 
     def _scene(self, case: Case) -> Scene:
@@ -119,13 +123,17 @@ class Stage:
             self._scenes[key] = self._scene_of(workload, at)
         return self._scenes[key]
 
-    def _speaks_of(self, intents: Iterable[Intent], case: Case) -> bool:
-        """Whether these alone would decide the call."""
-        own = [intent for intent in intents if concerns(intent, case.workload)]
-        if not own or isinstance(case.target, Packet):
-            return False
-        policy = compile_policy(own, case.workload, case.at or self._now)
-        return decide(policy, case.target).reason in _BY_RULE
+    def _speaks(self, intent: Intent, cases: Mapping[int, Sequence[tuple[Case, Call]]]) -> bool:
+        """Whether it alone would decide one of the calls. ``cases``: by port."""
+        policies: dict[datetime, Policy] = {}
+        for number in {port.number for target in intent.to for port in target.ports}:
+            for case, call in cases.get(number, ()):
+                if concerns(intent, case.workload):
+                    at = case.at or self._now
+                    policies[at] = policies.get(at) or compile_policy([intent], case.workload, at)
+                    if decide(policies[at], call).reason in _BY_RULE:
+                        return True
+        return False
 
 
 def names(word: str, key: Key) -> bool:
