@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from exitway.capture.nflog import Refused
 from exitway.flows.flow import Flow
 from exitway.flows.history import History
 from exitway.names.call import Decision, Reason, Verdict
@@ -133,3 +134,17 @@ def test_a_flood_that_is_faster_than_we_are_is_counted(tmp_path, monkeypatch):
         flows = history.select()
         assert 1000 < len(flows) < 8000
         assert sum(flow.count for flow in flows) == 20_000
+
+
+def test_packets_that_are_alike_are_counted(tmp_path):
+    recorder = recorder_of(tmp_path)
+    for number in range(30):
+        recorder.refused(MEMBER, "dns.test", Refused("udp", "198.18.0.9", 53 + number % 2))
+    recorder.catch_up()
+    with closing(History(tmp_path / "flows.db", read_only=True)) as history:
+        flows = history.select()
+    assert sum(flow.count for flow in flows) == 30
+    assert len(flows) <= 4  # a second may have begun meanwhile
+    assert {(flow.name, flow.port, flow.protocol, flow.decision.reason) for flow in flows} == {
+        ("dns.test", port, "udp", Reason.NOT_CAPTURED) for port in (53, 54)
+    }

@@ -60,6 +60,12 @@ class Known:
         """Count the line onto the flow of this id, whatever that is of."""
         self._add(_Use(identity, b"never"), parts)
 
+    def repeated(self, identity: int, time: str) -> None:
+        """Count what no line tells of onto the flow of this id."""
+        use = self._counted.setdefault(identity, _Use(identity, b"never"))
+        use.count += 1
+        use.last = time.encode()
+
     def _add(self, use: _Use, parts: Parts) -> None:
         use = self._counted.setdefault(use.id, use)
         _, sent, received = measured(parts)

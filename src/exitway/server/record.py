@@ -20,6 +20,7 @@ from exitway.flows.access_log import AccessLogReader
 from exitway.flows.entry import Observed
 from exitway.flows.flow import Flow, Repeats
 from exitway.flows.history import History, Lost
+from exitway.flows.known import SECOND
 from exitway.flows.live import outside
 from exitway.flows.log import Tail, now
 from exitway.flows.retention import prune
@@ -51,6 +52,9 @@ REPEATS_SECONDS = 0.5
 MUCH_PENDING = 2_000
 """Flows that are written at once, rather than with the next ones."""
 
+MOST_REFUSED = 100
+"""Different packets of one second that are remembered, to count those alike: the kernel tells 20 of each workload."""
+
 MOST_PENDING = 20_000
 """Flows that wait for a history that cannot be written."""
 
@@ -72,6 +76,7 @@ class Recorder:
         self._committed = 0.0
         self._observed: dict[str, Observed] = {}
         self.reader = AccessLogReader(self._observed.get, self._ids)
+        self._refused: dict[tuple[str, Refused, str], int] = {}
         self._much_live = MUCH_LIVE
         self.wrote: Callable[[Sequence[Flow], Sequence[Repeats]], None] = lambda *_: None
         """Hears of flows that were written, and of repeats that were counted onto some."""
@@ -111,10 +116,18 @@ class Recorder:
         self._pending += (replace(flow, id=next(self._ids)) for flow in flows)
 
     def refused(self, member: Member, name: str | None, refused: Refused) -> None:
-        """Write down what the kernel refused: whatever is not TCP."""
+        """Write down what the kernel refused: whatever is not TCP. What is alike within a second is counted."""
         decision = Decision(Verdict.DENY, Reason.NOT_CAPTURED)
-        flow = Flow(now(), str(member.workload), name or "", refused.address, refused.port, refused.protocol, decision)
-        self.tell([flow])
+        moment = now()
+        alike = member.id, refused, moment[:SECOND]
+        if identity := self._refused.get(alike):
+            self.reader.known.repeated(identity, moment)
+            return
+        if len(self._refused) >= MOST_REFUSED:
+            self._refused.clear()
+        self._refused[alike] = next(self._ids)
+        flow = Flow(moment, str(member.workload), name or "", refused.address, refused.port, refused.protocol, decision)
+        self._pending.append(replace(flow, id=self._refused[alike], labels=member.workload.labels))
 
     def opened(self, member: Member, opened: Opened, *, refused: bool) -> None:
         """Write down the first use of a destination past the proxy. ``refused``: its name leads to no address that it may lead to."""
@@ -208,7 +221,7 @@ class Recorder:
     def _commit(self, *, at_once: bool = False) -> None:
         """Write what there is. A disk that is full costs records, never service."""
         now, mark = time.monotonic(), self._unread.mark
-        due = now - self._committed > REPEATS_SECONDS and mark != self._history.mark
+        due = now - self._committed > REPEATS_SECONDS and (mark != self._history.mark or self.reader.known.repeats())
         waits = self.problem and now - self._committed < PAUSE_SECONDS
         if not at_once and (waits or not (self._pending or due)):
             return
