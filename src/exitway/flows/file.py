@@ -9,7 +9,7 @@ from pathlib import Path
 from exitway.resources.problem import Problem, Problems
 
 APPLICATION_ID = 0x45585746  # "EXWF"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 BEGIN;
 CREATE TABLE flow (
@@ -21,6 +21,7 @@ CREATE TABLE flow (
     process TEXT NOT NULL, labels TEXT NOT NULL
 );
 CREATE INDEX flow_workload ON flow (workload);
+CREATE INDEX flow_last ON flow (last);
 CREATE TABLE rule_use (rule TEXT PRIMARY KEY, last TEXT NOT NULL, count INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE mark (only INTEGER PRIMARY KEY CHECK (only = 1), value TEXT NOT NULL, next INTEGER NOT NULL);
 INSERT INTO mark VALUES (1, '', 1);

@@ -18,6 +18,9 @@ from exitway.flows.flow import Flow, Repeats
 from exitway.flows.row import COLUMNS, flow_of, row_of, shown_key, stored_key
 from exitway.names.call import Reason, Verdict
 
+MOST_DESTINATIONS = 10_000
+"""A flood makes as many as it likes; nobody looks at more."""
+
 _INSERT = f"""
 INSERT INTO flow ({", ".join(COLUMNS)}) VALUES ({", ".join("?" * len(COLUMNS))})
 ON CONFLICT (id) DO UPDATE SET count = count + excluded.count, sent = sent + excluded.sent, received = received + excluded.received,
@@ -34,7 +37,8 @@ ON CONFLICT (rule) DO UPDATE SET last = max(last, excluded.last), count = count 
 _DESTINATIONS = """
 SELECT workload, coalesce(nullif(name, ''), address) AS destination, port, protocol, verdict, reason, rule, audit, sum(count), sum(sent),
        sum(received), max(last)
-FROM flow WHERE last >= ? GROUP BY workload, destination, port, protocol, verdict, reason, rule, audit ORDER BY max(last) DESC
+FROM flow INDEXED BY flow_last WHERE last >= ? GROUP BY workload, destination, port, protocol, verdict, reason, rule, audit ORDER BY max(last) DESC
+LIMIT ?
 """
 
 _MARK = "SELECT value, next FROM mark"
@@ -116,17 +120,18 @@ class History:
         clauses, values = _clauses(namespace, workload, verdict, host, since)
         backwards = limit is not None and not after
         order = f"ORDER BY id {'DESC' if backwards else ''} LIMIT {-1 if limit is None else int(limit)}"
-        flows = self._flows(f"WHERE {' AND '.join(['id > ?', *clauses])} {order}", (after, *values))
+        by = "INDEXED BY flow_last " * (since is not None)
+        flows = self._flows(f"{by}WHERE {' AND '.join(['id > ?', *clauses])} {order}", (after, *values))
         return flows[::-1] if backwards else flows
 
     def get(self, identity: int) -> Flow | None:
         """The flow with this id."""
         return next(iter(self._flows("WHERE id = ?", (identity,))), None)
 
-    def destinations(self, since: str | None = None) -> list[Destination]:
+    def destinations(self, since: str | None = None, limit: int = MOST_DESTINATIONS) -> list[Destination]:
         """What was seen of each destination, the latest first; counts are of whole flows, whose last use is not older than ``since``."""
         with lost():
-            rows = self._connection.execute(_DESTINATIONS, (since or "",)).fetchall()
+            rows = self._connection.execute(_DESTINATIONS, (since or "", limit)).fetchall()
         keys = {rule: shown_key(rule) for rule in {row[6] for row in rows}}
         return [
             Destination(

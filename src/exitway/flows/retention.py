@@ -15,9 +15,6 @@ from pathlib import Path
 from exitway.flows import file
 from exitway.flows.history import lost
 
-_FIRST_YOUNG = "SELECT coalesce(min(id), (SELECT max(id) + 1 FROM flow)) FROM (SELECT id FROM flow WHERE time >= ? ORDER BY id LIMIT 1)"
-"""What is in front of it is old, or has been going on for long: so no look goes through all."""
-
 _RULES_DAYS = 365
 """How much longer the last use of a rule is remembered: it is one line for each."""
 
@@ -36,12 +33,11 @@ def prune(path: Path, now: datetime, days: int, megabytes: int) -> int:
     """
     oldest = _days_before(now, days)
     with lost(), closing(file.beside(path)) as connection:
-        (young,) = connection.execute(_FIRST_YOUNG, (oldest,)).fetchone()
-        given_up = sum(_delete(connection, "id < ? AND last < ?", young, oldest))
+        given_up = sum(_delete(connection, "last < ?", "last", oldest))
         connection.execute("DELETE FROM rule_use WHERE last < ?", (_days_before(now, days + _RULES_DAYS),))
         while size(connection) > megabytes * 2**20 and (most := _most(connection)):
             workload, count = most
-            given_up += sum(_delete(connection, "workload = ?", workload, limit=max(1, int(count * _CLEARED))))
+            given_up += sum(_delete(connection, "workload = ?", "id", workload, limit=max(1, int(count * _CLEARED))))
     return given_up
 
 
@@ -63,13 +59,15 @@ def _most(connection: sqlite3.Connection) -> tuple[str, int] | None:
     return most
 
 
-def _delete(connection: sqlite3.Connection, clause: str, *values: object, limit: int | None = None) -> Iterator[int]:
-    """The oldest first, batch by batch: how many in each."""
+def _delete(
+    connection: sqlite3.Connection, clause: str, order: str, value: str, limit: int | None = None
+) -> Iterator[int]:
+    """The first in this order, batch by batch: how many in each."""
     left = limit
     while left is None or left > 0:
         batch = _BATCH if left is None else min(_BATCH, left)
-        query = f"DELETE FROM flow WHERE id IN (SELECT id FROM flow WHERE {clause} ORDER BY id LIMIT ?)"  # noqa: S608
-        deleted = connection.execute(query, (*values, batch)).rowcount
+        query = f"DELETE FROM flow WHERE id IN (SELECT id FROM flow WHERE {clause} ORDER BY {order} LIMIT ?)"  # noqa: S608
+        deleted = connection.execute(query, (value, batch)).rowcount
         yield deleted
         if deleted < batch:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from starlette.datastructures import QueryParams
@@ -21,6 +22,8 @@ from exitway.settings import Settings
 T = TypeVar("T")
 
 USUAL_LIMIT, MOST = 1000, 10_000
+USUAL_PAST = timedelta(days=1)
+"""How far back destinations are looked for."""
 _CHOICES = ("namespace", "workload", "verdict", "host", "since")
 
 
@@ -35,7 +38,7 @@ def flow_routes(settings: Settings) -> list[Route]:
         return JSONResponse({"items": [flow.wire() for flow in found]})
 
     async def destinations(request: Request) -> Response:
-        since = request.query_params.get("since")
+        since = request.query_params.get("since") or (datetime.now(UTC) - USUAL_PAST).isoformat(timespec="milliseconds")
         found = await _ask(settings, lambda history: history.destinations(since))
         return JSONResponse({"items": [one.wire() for one in found]})
 
