@@ -62,6 +62,14 @@ def test_labels_stand_for_a_pod_and_the_nearest_rule_is_named(ruled: Namespace) 
     assert "EXW1708 no workload nobody runs" in missing
 
 
+def test_what_stays_in_the_cluster_is_not_decided_by_rules(ruled: Namespace) -> None:
+    for name in ("kubernetes.default", "kubernetes.default.svc", "any.where.svc.cluster.local"):
+        said = run(*EXPLAIN, "-n", ruled.name, f"https://{name}/", check=False)
+        assert f"EXW1707 {name} is a service of the cluster" in said
+    assert run(*EXPLAIN, "-n", ruled.name, "https://nobody.default/", check=False).startswith("denied: ")
+    assert "warning: if 10.1.2.3" in run(*EXPLAIN, "-n", ruled.name, "10.1.2.3:80", check=False)
+
+
 def test_who_sees_only_some_namespaces_is_answered_from_those(ruled: Namespace, tmp_path) -> None:
     ruled.kubectl("create", "serviceaccount", "reader")
     for where in (ruled.name, "exitway-system"):

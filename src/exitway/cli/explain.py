@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from exitway.cli.verify import Verified
     from exitway.explain.explanation import Explanation
     from exitway.explain.sheet import PlaceOf
+    from exitway.explain.target import Packet
     from exitway.flows.flow import Flow
+    from exitway.names.call import Call
     from exitway.names.key import Key
     from exitway.server.trial import Trial
 
@@ -98,6 +100,7 @@ def explain(
         click.echo(f"\nBy the rules {'of the files' if filenames else 'as they are now'}:\n")
     asked = asked_by(flow) if flow else read_target(call or "", method=method, protocol=proto)
     subject = _of_flow(flow, filenames, target) if flow else _of_options(filenames, namespace, labels, workload, target)
+    subject.check(asked)
     explanation = explained(subject.scene, asked)
     verified = subject.verified(explanation) if verifying else None
     _print(explanation, subject, output, flow, verified)
@@ -122,6 +125,13 @@ class Subject:
         return Trial(
             self.rules.registry, one.workload, render.now(), one.intents, one.ranges, direct=direct, audit=one.audit
         )
+
+    def check(self, asked: Call | Packet) -> None:
+        """Raise problems where the call would not come to a proxy of the cluster at all."""
+        if self.api is not None and not isinstance(self.api, Client):
+            from exitway.cli.cluster_names import check_leaves
+
+            check_leaves(self.api, asked, self.asker.workload.namespace)
 
     def verified(self, explanation: Explanation) -> Verified:
         """The call, made. Raises Problems."""

@@ -32,8 +32,8 @@ def host_differs(host: Host, name: str) -> Differing | None:
         return Differing(f"{host} does not stand for the names below it, such as {name}", 3)
     if not host.wildcard and (name == f"www.{suffix}" or suffix == f"www.{name}"):
         return Differing(f"it names {host}, you asked for {name}", 2)
-    if suffix and _is_typo(suffix, _ending(name, suffix) if host.wildcard else name):
-        return Differing(f"it names {host}, you asked for {name}: a typing error?", 3)
+    if suffix and (errors := _typing_errors(suffix, _ending(name, suffix) if host.wildcard else name)):
+        return Differing(f"it names {host}, you asked for {name}: a typing error?", 2 + errors)
     return Differing("", FAR)
 
 
@@ -58,10 +58,22 @@ def _ending(name: str, suffix: str) -> str:
     return ".".join(name.split(".")[1:][-(suffix.count(".") + 1) :])
 
 
-def _is_typo(one: str, other: str) -> bool:
-    """Whether one is the other with a character or two changed, added, left out or swapped; short names need to be nearer."""
+def _typing_errors(one: str, other: str) -> int:
+    """How many characters were changed, added, left out or swapped, one or two; 0: none, or these are two names. Short ones need to be nearer."""
     most = 1 if min(len(one), len(other)) < 8 else 2
-    return abs(len(one) - len(other)) <= most and 0 < _distance(one, other, most) <= most
+    if abs(len(one) - len(other)) > most:
+        return 0
+    for _ in range(2):  # what both begin with, and what both end in, does not matter
+        same = _same(one, other)
+        one, other = one[same:][::-1], other[same:][::-1]
+    distance = _distance(one, other, most)
+    return distance if distance <= most else 0
+
+
+def _same(one: str, other: str) -> int:
+    """With how many characters both begin."""
+    differing = (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(differing, min(len(one), len(other)))
 
 
 def _distance(one: str, other: str, most: int) -> int:
