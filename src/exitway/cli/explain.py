@@ -93,6 +93,8 @@ def explain(
 
     if (call is None) == (flow_id is None):
         raise click.UsageError("give either URL|HOST:PORT or --flow ID")
+    if flow_id is not None and (labels or workload or method or proto):
+        raise click.UsageError("--flow knows who asked, and what: leave -l, --workload, --method and --proto out")
     logging.getLogger("exitway").addHandler(logging.NullHandler())  # what matters is said below
     flow = None if flow_id is None else _flow(flow_id, target)
     if flow and output == "text":  # whether there is a server now or not

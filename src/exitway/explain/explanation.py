@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from exitway.explain.caveats import caveats, inward_text, is_inward
-from exitway.explain.least import rules_for
+from exitway.explain.least import PASSING_LABELS, rules_for
 from exitway.explain.near import Near, nearest, target_of
 from exitway.explain.scene import Scene, Way
 from exitway.explain.target import Packet
@@ -18,12 +18,6 @@ from exitway.policy.decide import decide
 from exitway.resources import kinds
 from exitway.resources.conflicts import conflicts
 from exitway.resources.intent import Action
-
-_CONTROLLERS = (
-    "pod-template-hash", "controller-revision-hash", "controller-uid", "job-name", "pod-template-generation", "batch.kubernetes.io/",
-    "statefulset.kubernetes.io/", "apps.kubernetes.io/",
-)  # fmt: skip
-"""Labels that Kubernetes' controllers give to pods: they are others after the next rollout."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +98,7 @@ def least_that_allows(scene: Scene, call: Call) -> dict[str, Any] | None:
     """The smallest rule with which the verdict becomes ALLOW, tried with those that there are; None: none does, or none should."""
     if not call.asked and is_inward(call.address):
         return None
-    labels = {key: value for key, value in scene.workload.labels.items() if not key.startswith(_CONTROLLERS)}
+    labels = {key: value for key, value in scene.workload.labels.items() if key not in PASSING_LABELS}
     for wire in rules_for(call, scene.workload.namespace, labels=labels):
         rule = kinds.read(
             {**wire, "metadata": {**wire["metadata"], "name": _free_name(scene, wire["metadata"]["name"])}}

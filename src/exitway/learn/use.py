@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from exitway.explain.least import PASSING_LABELS
 from exitway.explain.target import call_text
 from exitway.flows.flow import Flow
 from exitway.learn.obstacle import Wanted, is_synthetic, obstacle, private_addresses, went_out, without_name
@@ -16,12 +17,6 @@ from exitway.learn.seen import NOTHING, Seen, together
 from exitway.names.call import Call, Sort
 
 Labels = tuple[tuple[str, str], ...]
-
-PASSING_LABELS = (
-    "pod-template-hash", "controller-revision-hash", "pod-template-generation", "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index",
-    "controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-completion-index",
-)  # fmt: skip
-"""Labels that the next pod of the same workload has otherwise (https://kubernetes.io/docs/reference/labels-annotations-taints/)."""
 
 
 @dataclass(frozen=True, slots=True)
