@@ -15,6 +15,7 @@ from exitway.explain.target import read_target
 from exitway.names.call import Verdict
 from exitway.policy.decide import decide
 from exitway.resources import kinds
+from exitway.resources.problem import Problems
 from exitway.server.trial import Trial
 from tests.explain.scenes import NOW, istio, rule, scene
 
@@ -269,6 +270,7 @@ def test_json_has_all_of_it():
     assert found["allowedBy"]["kind"] == "EgressRule"
 
 
+NOTHING = scene()
 EVERY = [HTTPBIN, API, CHECKOUT, REST, OVER, ORIGINATED, DATABASE, NETWORK, NEVER, FAST]
 HOSTS = st.sampled_from(
     ["httpbin.org", "api.example", "a.cdn.example", "pay.example", "rest.example", "old.example", "origin.example", "db.example", "fast.example", "192.0.2.7", "x.y"]
@@ -294,6 +296,25 @@ def test_it_has_no_opinion_of_its_own_and_what_it_offers_helps(chosen, call, is_
         assert explanation.target is not None
     if explanation.least:
         assert explain(one.with_rule(kinds.read(explanation.least)), asked).allowed
+
+
+PIECES = st.sampled_from(
+    ["http", "https", "udp", "://", "a.example", "169.254.169.254", "[2001:db8::5]", "[", "]", "@", ":", "80", "/", "..", "%", "?", "#", " ", "GET", "TLS", "é", "\n", "\x00"]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=8).map("".join) | st.text(max_size=20), st.sampled_from(["", "PUT", "get", "CONNECT"]))
+@settings(max_examples=300)
+def test_whatever_is_asked_is_a_problem_or_explained(text, method):
+    try:
+        asked = read_target(text, method=method)
+    except Problems as found:
+        assert all(problem.code.startswith("EXW17") and problem.message for problem in found.problems)
+        return
+    explanation = explain(NOTHING, asked)
+    assert not explanation.allowed
+    assert bool(explanation.least) != bool(explanation.why_none)
+    assert list(lines(explanation, NOTHING.workload, lambda *_: ""))
 
 
 def test_rules_of_another_time_are_asked_then():

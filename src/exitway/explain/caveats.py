@@ -52,7 +52,8 @@ def inward_text(address: str) -> str:
     """What is to be said of it."""
     if any(ip_address(address) in network for network in _NEVER):
         return f"{address} is nobody's address"
-    return f"{address} is a metadata, loopback or link-local address: who reaches it may get credentials of the machine"
+    danger = "who reaches it may get credentials of the machine; only a rule for it (cidrs, TCP) lets it out"
+    return f"{address} is a metadata, loopback or link-local address: {danger}"
 
 
 def _of_the_address(scene: Scene, call: Call) -> str:

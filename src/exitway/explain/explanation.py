@@ -119,7 +119,7 @@ def _free_name(scene: Scene, name: str) -> str:
 
 def _why_none(scene: Scene, call: Call, decision: Decision) -> str:
     if not call.asked and is_inward(call.address):
-        return f"{inward_text(call.address)}; who needs it all the same writes a rule for it (cidrs, TCP)"
+        return inward_text(call.address)
     if decision.reason is Reason.DENIED:
         return f"{_short(decision.because)} denies it, and DENY wins over any ALLOW"
     if denying := [intent.key for intent in scene.intents if intent.action is Action.DENY and not intent.to]:

@@ -45,7 +45,8 @@ _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 """A token (RFC 9110, section 5.6.2)."""
 _IN_PATHS = "".join(map(chr, range(0x21, 0x7F)))
 _NOWHERE = Place()
-_LOCAL = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+_LOCAL = tuple(map(ip_network, ("127.0.0.0/8", "::1/128", "0.0.0.0/32", "::/128")))
+"""To Linux, nobody's address is this host's own, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ def _port(text: str, whole: str) -> int:
 def _name_and_address(host: str) -> tuple[str, str]:
     """One of the two; the other is empty."""
     try:
-        address = ip_address(host)
+        address = ip_address("" if "%" in host else host)  # a zone names an interface, and a sealed program has none
     except ValueError:
         return _name(host), ""
     if isinstance(address, IPv6Address):
