@@ -165,10 +165,20 @@ def test_a_moment_can_be_named(run, files):
 rules: rules/stripe.yml
 namespace: shop
 labels: {app: checkout}
-allow: [{call: "https://api.stripe.com/", at: "2030-01-30T23:59:59Z"}]
-deny: [{call: "https://api.stripe.com/", at: "2030-01-31T01:00:00+01:00"}]
+at: 2030-01-31T01:00:00+01:00
+because: it is over by then
+allow:
+  - {call: "https://api.stripe.com/", at: "2030-01-30T23:59:59Z"}
+  - https://api.stripe.com/
+deny: [https://api.stripe.com/]
 """)
-    assert run("test tests.yml").stdout == "tests.yml ..\n2 passed; 1 of 1 rule used\n"
+    result = run("test tests.yml")
+    assert result.stdout.startswith(
+        "tests.yml .F.\ntests.yml:8:5: FAILED allow https://api.stripe.com/ (shop, app=checkout): denied (no-rule)"
+    )
+    assert result.stdout.endswith(
+        "it expired at 2030-01-31T00:00:00Z - it is over by then\n1 failed, 2 passed; 1 of 1 rule used\n"
+    )
 
 
 def test_what_is_dialled_may_be_another_than_what_is_said(run, files):
