@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from exitway.explain.explanation import explain
-from exitway.explain.target import Packet
+from exitway.explain.recorded import asked_by
 from exitway.flows.flow import Flow
-from exitway.names.call import Call, Reason, Sort
 from exitway.names.workload import Workload
 from exitway.server.routes import status_of
 from exitway.server.trial import Trial
@@ -32,28 +31,16 @@ def dashboard(server: Engine) -> list[Route]:
 def _advice(server: Engine, flow: Flow) -> Advice:
     """What `exitway explain` says of it, with the rules that are in force now."""
     namespace, _, name = flow.workload.partition("/")
-    same = (one.member for one in server.workloads.running.values() if str(one.member.workload) == flow.workload)
-    member = next(same, None)
+    running = list(server.workloads.running.values())  # at once: we are in a thread
+    member = next((one.member for one in running if str(one.member.workload) == flow.workload), None)
     workload = member.workload if member else Workload(namespace, name, dict(flow.labels))
     brought, ranges = (member.intents, member.ranges) if member else ((), ())
-    explanation = explain(Trial(server.rules.registry, workload, datetime.now(UTC), brought, ranges), _asked(flow))
+    explanation = explain(Trial(server.rules.registry, workload, datetime.now(UTC), brought, ranges), asked_by(flow))
     if explanation.allowed:
-        by = f" by {explanation.decision.because}" if explanation.decision.because else ""
-        return Advice(None, f"It is allowed by now{by}.")
+        rule = explanation.decision.because
+        return Advice(None, f"It is allowed by now{f', by rule {rule.namespace}/{rule.name}' if rule else ''}.")
     why = explanation.why_none
     return Advice(explanation.least, why and f"{why[0].upper()}{why[1:]}.")
-
-
-def _asked(flow: Flow) -> Call | Packet:
-    """What was tried."""
-    if flow.decision.reason is Reason.NOT_CAPTURED:
-        return Packet(flow.protocol, flow.port, flow.name, flow.address)
-    if flow.protocol.startswith("HTTP"):
-        method, path = flow.method or "GET", flow.path or "/"
-        return Call(Sort.HTTP, flow.port, flow.name, flow.address, flow.name, method, path)
-    if flow.protocol == "TLS":
-        return Call(Sort.TLS, flow.port, flow.sni or flow.name, flow.address, flow.name)
-    return Call(Sort.TCP, flow.port, "", flow.address, flow.name)
 
 
 def _proxies(server: Engine) -> list[dict[str, Any]]:
