@@ -21,6 +21,12 @@ let anew = true; // the next map is the answer to another question: what it show
 
 // ---- what the server tells
 
+/** How many there are, beside the name of the view; `warn`: something is wrong with them. */
+function count(name, number, warn = false) {
+  say(byId(`count-${name}`), number ? compact(number) : "");
+  byId(`count-${name}`).classList.toggle("warn", warn);
+}
+
 const SHOW = {
   map(map) {
     const fresh = draw(map, search, anew);
@@ -33,13 +39,20 @@ const SHOW = {
     if (fresh.length) speak(fresh);
     details();
   },
-  denials(denials) {
-    showDenials(denials, search);
+  denials: (denials) => {
+    count("denials", denials.total);
     details();
+    if (view() === "denials") showDenials(denials, search);
   },
-  rules: (rules) => showRules(rules, search),
-  proxies: showProxies,
-  running: (running) => showRunning(running, search),
+  rules: (rules) => {
+    count("rules", rules.total);
+    if (view() === "rules") showRules(rules, search);
+  },
+  proxies: (proxies) => {
+    count("proxies", proxies.items.length, proxies.items.some((one) => !one.inStep || one.errors.length));
+    if (view() === "proxies") showProxies(proxies);
+  },
+  running: (running) => view() === "proxies" && showRunning(running, search),
   server: (server) => (byId("state").title = `Exitway ${server.version}, process ${server.pid}, rules at revision ${server.revision}`),
 };
 
@@ -126,6 +139,7 @@ function showView() {
   }
   document.title = `${now[0].toUpperCase()}${now.slice(1)} · Exitway`;
   if (now === "map" && told.map) draw(told.map, search, true);
+  for (const name of now === "proxies" ? ["proxies", "running"] : now === "map" ? [] : [now]) if (told[name]) SHOW[name](told[name]);
 }
 
 function select(chosen) {

@@ -66,28 +66,23 @@ function some(words, most = 4) {
   return words.slice(0, most).map(plain).join(", ") + (words.length > most ? ` and ${words.length - most} more` : "");
 }
 
-const count = (name, number) => say(document.getElementById(`count-${name}`), number ? compact(number) : "");
 const summary = (name, text) => say(document.getElementById(`${name}-summary`), text);
 const lines = (...texts) => texts.map((text, index) => el("p", { class: index ? "soft" : null }, text));
 
 export function showDenials({ items, leftOff, total }, search) {
-  count("denials", total);
   summary("denials", total ? `${counted(total, "denial")}${leftOff ? `; the newest ${items.length} records are shown, ${compact(leftOff)} more are not` : ""}` : "");
   denials.show(items, search ? lines(`No denial matches “${plain(search)}”.`) : lines("Nothing has been denied in this time.", "A denial appears here the moment it happens."));
 }
 
 export function showRules({ items, total }, search) {
-  count("rules", total);
   const unused = items.filter((row) => !row.last).length;
   summary("rules", items.length ? `${counted(items.length, "rule")}${unused ? `, ${unused} never used` : ""}` : "");
   rules.show(items, search ? lines(`No rule matches “${plain(search)}”.`) : [...lines("There is no rule: nothing leaves."), el("pre", {}, "exitway create -f rule.yml")]);
 }
 
 export function showProxies({ items }) {
-  count("proxies", items.length);
   const behind = items.filter((row) => !row.inStep || row.errors.length).length;
   summary("proxies", items.length ? (behind ? `${behind} of ${items.length} without the newest rules` : "all have the newest rules") : "");
-  document.getElementById("count-proxies").classList.toggle("warn", behind > 0 || !items.length);
   proxies.show(items, lines("No proxy is connected.", "Nothing but what rules call direct gets out while there is none. The server starts one by itself."));
 }
 
