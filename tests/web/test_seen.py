@@ -85,6 +85,13 @@ def test_a_map_that_is_too_large_keeps_what_was_denied_and_what_is_used_most(his
     assert (found["leftOff"], found["totals"]["denied"], found["totals"]["allowed"]) == (13, 9, 45)
 
 
+def test_of_very_many_destinations_the_latest_are_read(history, monkeypatch):
+    monkeypatch.setattr(seen, "MOST_READ", 3)
+    history.write([replace(DENIED, name=f"name-{at}", time=f"2027-01-01T00:00:0{at}.000Z") for at in range(5)])
+    found = told(Seen(history.path, Question(0, Search())))["map"]
+    assert (found["whole"], [link["destination"] for link in found["links"]]) == (False, ["name-4", "name-3", "name-2"])
+
+
 def test_only_what_was_seen_in_the_time_that_is_asked_for(history):
     history.write([replace(DENIED, time="2020-01-01T00:00:00.000Z"), ALLOWED])
     found = told(Seen(history.path, Question(3600, Search())))

@@ -50,9 +50,10 @@ class _Link:
 
 
 class Links:
-    """Of what a search finds."""
+    """Of what a search finds. ``whole``: whether there is no more than was added."""
 
     def __init__(self, search: Search) -> None:
+        self.whole = True
         self._search = search
         self._links: dict[_Ends, _Link] = {}
 
@@ -96,6 +97,7 @@ class Links:
             "links": [link.json() for link in shown],
             "leftOff": len(links) - len(shown),
             "totals": totals | ends,
+            "whole": self.whole,
         }
 
     def _finds(self, one: Destination) -> bool:

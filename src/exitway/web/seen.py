@@ -24,6 +24,8 @@ CHEAP_SECONDS = 0.05
 """Where reading all takes no longer, it is done each time."""
 REST = 50
 """Otherwise not again before so many times as long."""
+MOST_READ = 50_000
+"""Destinations that are read, the latest first: a program that tries very many is not to cost the server its memory."""
 MOST_NEW = 2_000
 MOST_SEARCHED = 5_000
 """The newest denials through which a search goes."""
@@ -92,8 +94,10 @@ class Seen:
     def _read_all(self, history: History, since: str | None) -> None:
         self._last = history.next_id - 1
         self._links = Links(self._question.search)
-        for one in history.destinations(since):
+        found = history.destinations(since, MOST_READ)
+        for one in found:
             self._links.add(one)
+        self._links.whole = len(found) < MOST_READ
         self._denials = history.select(verdict="deny", since=since, limit=self._most_denials)
 
     def _take(self, new: list[Flow]) -> None:

@@ -35,7 +35,8 @@ const SHOW = {
     anew = false;
     const { allowed, audited, denied, workloads, destinations } = map.totals;
     const calls = [`${compact(allowed)} let out`, `${compact(denied)} denied`, audited ? `${compact(audited)} let out by audit` : ""].filter(Boolean).join(", ");
-    say(byId("map-summary"), workloads ? `${counted(workloads, "workload")}, ${counted(destinations, "destination")}: ${calls}` : "");
+    const seen = `${counted(workloads, "workload")}, ${map.whole ? "" : "the latest "}${counted(destinations, "destination")}: ${calls}`;
+    say(byId("map-summary"), workloads ? seen : "");
     if (fresh.length) speak(fresh);
     details();
   },
