@@ -41,6 +41,33 @@ for number in range(int(sys.argv[1])):
         print(number, flush=True)
 """
 
+HOSTILE = r"""
+import socket
+from exitway.attack.wire import PREFACE, client_hello, frame, get, headers, settings
+def say(port, data):
+    with socket.create_connection(("denied.lab.test", port), 5) as connection:
+        connection.sendall(data)
+        connection.settimeout(5)
+        try:
+            while connection.recv(65536):
+                pass
+        except OSError:
+            pass
+def request(path=b"/", host=b"denied.lab.test", method=b"GET"):
+    return method + b" " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n"
+goaway = frame(7, 0, 0, bytes(8))
+for path in (b'/a","z":{"at":"x","workload":"y', b"/\xff\xfe", b"/\x1b[31m", b"*", b"/" + b"p" * 9000):
+    say(80, request(path))
+for host in (b"h" * 30000, b"\x1b[31mred", b'a","z":{', b"u@denied.lab.test", b"denied.lab.test:0", b"a\xff"):
+    say(80, request(host=host))
+say(80, request(b"denied.lab.test:443", method=b"CONNECT"))
+for path in (b"/", b"/\xff\xfe\xc3(", "/\u2028\u202e\U0001f600<b>".encode(), b"/\x1b[31m", b"/a\nb", b"", b"x"):
+    say(80, PREFACE + settings() + get(1, b"denied.lab.test", path=path) + goaway)
+say(80, PREFACE + settings() + get(1, b"a\nb") + goaway)
+for name in (b"denied.lab.test.", b"\xff\xfe", b'a","z":{', b"\x1b[31mred", b"a\nb", b"h" * 255):
+    say(443, client_hello(name))
+"""
+
 RULES = """
 apiVersion: exitway.dev/v1
 kind: EgressRule
@@ -103,3 +130,18 @@ def test_of_a_flood_no_denial_is_lost_and_none_is_told_twice_though_the_server_i
         counts[flow["name"]] += flow.get("count", 1)
     assert counts == {"denied.lab.test": number} | {f"n{one}.lab.test": 1 for one in range(number)}
     assert len([flow for flow in told if flow["name"] == "denied.lab.test"]) < number / 2
+
+
+def test_a_hostile_program_can_neither_forge_nor_lose_a_record(server):
+    server("create", "-n", "shop", "-f", EXAMPLES / "egress_httpbin.yml")
+    server("run", "-n", "shop", "--name", "hostile", "--", sys.executable, "-c", HOSTILE)
+    server("down")
+    told = server.flows()
+    assert sum(flow.get("count", 1) for flow in told) == 12 + 8 + 6
+    assert {(flow["workload"], flow["verdict"], flow["reason"]) for flow in told} == {
+        ("shop/hostile", "deny", "no-rule")
+    }
+    assert max(len(flow["name"]) for flow in told) <= 512
+    for table in (server("flows"), server("flows", "-o", "wide"), server("top", "--once", "--interval", "0.5")):
+        assert "".join(table.splitlines()).isprintable()
+        assert max(map(len, table.splitlines())) < 600

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -36,14 +37,16 @@ OBSERVED = {
 }
 
 
-def line(seconds="01", access="DownstreamEnd", method="GET", path="/", measured="5 100 200", day="01", **fields):
+def line(
+    seconds="01", access="DownstreamEnd", method="GET", path="/", measured="5 100 200", day="01", to="198.18.1.1:80", **fields
+):  # fmt: skip
     entry = {
         "access": access, "authority": None, "chain": "http", "decision": None, "destination": "240.240.0.2:80", "details": "via_upstream", "failure": None,
         "flags": "-", "protocol": None, "sni": None, "status": 200, "workload": "w1",
     }  # fmt: skip
     this = {
         "at": f"2027-01-{day}T00:00:{seconds}.000Z", "connection": 7, "from": f"198.18.0.1:40{seconds}", "measured": measured, "method": method, "path": path,
-        "peer": "10.0.0.1:5", "to": "198.18.1.1:80",
+        "peer": "10.0.0.1:5", "to": to,
     }  # fmt: skip
     return json.dumps(entry | fields | {"z": this}, separators=(",", ":")).encode()
 
@@ -60,15 +63,15 @@ HTTP = {"authority": "httpbin.org", "protocol": "HTTP/1.1"}
     [
         (HTTP, "httpbin.org", 80, "HTTP/1.1", "allow", "rule", "httpbin"),
         (
-            HTTP | {"authority": "HTTPBIN.org:8080", "destination": "240.240.0.2:8080", "details": "direct_response", "decision": "deny; reason=port", "status": 404},
+            HTTP | {"authority": "HTTPBIN.org:8080", "destination": "240.240.0.2:8080", "details": "direct_response", "to": None, "decision": "deny; reason=port", "status": 404},
             "httpbin.org", 8080, "HTTP/1.1", "deny", "port", "httpbin",
         ),
         (
-            HTTP | {"authority": "evil.example", "details": "direct_response", "decision": "deny; reason=no-rule", "status": 404},
+            HTTP | {"authority": "evil.example", "details": "direct_response", "to": None, "decision": "deny; reason=no-rule", "status": 404},
             "evil.example", 80, "HTTP/1.1", "deny", "no-rule", None,
         ),
         (
-            HTTP | {"decision": "allow; failed=DF", "details": "dns_resolution_failure{address_denied}", "flags": "DF", "status": 503},
+            HTTP | {"to": None, "decision": "allow; failed=DF", "details": "dns_resolution_failure{address_denied}", "flags": "DF", "status": 503},
             "httpbin.org", 80, "HTTP/1.1", "deny", "address", "httpbin",
         ),
         ({"chain": "deny", "sni": "evil.example", "destination": "[2001:2::2]:443", "status": 0}, "evil.example", 443, "TLS", "deny", "no-rule", None),
@@ -76,17 +79,31 @@ HTTP = {"authority": "httpbin.org", "protocol": "HTTP/1.1"}
         ({"chain": "tcp", "destination": "198.18.5.1:5432", "status": 0}, "", 5432, "TCP", "allow", "rule", "db"),
         # the proxy says that the method is in doubt, which the line itself does not
         (
-            HTTP | {"authority": "api.example", "details": "direct_response", "decision": "deny; reason=method", "status": 404},
+            HTTP | {"authority": "api.example", "details": "direct_response", "to": None, "decision": "deny; reason=method", "status": 404},
             "api.example", 80, "HTTP/1.1", "deny", "method", "api",
         ),
         (
-            HTTP | {"authority": "api.example", "path": "/v2", "details": "direct_response", "decision": "deny; reason=path", "status": 404},
+            HTTP | {"authority": "api.example", "path": "/v2", "details": "direct_response", "to": None, "decision": "deny; reason=path", "status": 404},
             "api.example", 80, "HTTP/1.1", "deny", "path", "api",
         ),
         # an allowed site that answers with our header decides nothing
         (HTTP | {"decision": "deny; reason=bogus"}, "httpbin.org", 80, "HTTP/1.1", "allow", "rule", "httpbin"),
+        # nor does it by what it says before the program breaks off, or it does itself
+        (HTTP | {"details": "downstream_remote_disconnect", "flags": "DC", "status": 404}, "httpbin.org", 80, "HTTP/1.1", "allow", "rule", "httpbin"),
+        (
+            HTTP | {"details": "upstream_reset_after_response_started{remote_reset}", "flags": "UR", "decision": "deny; reason=denied-by-rule"},
+            "httpbin.org", 80, "HTTP/1.1", "allow", "rule", "httpbin",
+        ),
+        # what is no HTTP/2 went nowhere, and no authority is known of it
+        (
+            {"protocol": "HTTP/2", "destination": "240.240.0.9:80", "details": "http2.invalid.header.field", "flags": "DPE", "status": 0, "to": None},
+            "mail.example", 80, "HTTP/2", "deny", "no-rule", None,
+        ),
+        # broken off before anybody was dialled
+        (HTTP | {"details": "downstream_remote_disconnect", "flags": "DC", "status": 0, "to": None}, "httpbin.org", 80, "HTTP/1.1", "allow", "rule", "httpbin"),
+        (HTTP | {"authority": "evil.example", "flags": "DC", "status": 0, "to": None}, "evil.example", 80, "HTTP/1.1", "deny", "no-rule", None),
         # the policy has changed since: what was done stands, and no rule is made up for it
-        (HTTP | {"details": "direct_response", "decision": "deny; reason=no-rule", "status": 404}, "httpbin.org", 80, "HTTP/1.1", "deny", "no-rule", None),
+        (HTTP | {"details": "direct_response", "to": None, "decision": "deny; reason=no-rule", "status": 404}, "httpbin.org", 80, "HTTP/1.1", "deny", "no-rule", None),
     ],
 )  # fmt: skip
 def test_what_a_line_tells(fields, name, port, protocol, verdict, reason, rule):
@@ -105,6 +122,7 @@ def test_what_a_line_tells(fields, name, port, protocol, verdict, reason, rule):
 
 DENIED = {
     "details": "direct_response",
+    "to": None,
     "decision": "deny; reason=no-rule",
     "status": 404,
     "authority": "evil.example",
@@ -313,6 +331,7 @@ def test_a_client_cannot_forge_lines_or_colours():
             | {
                 "authority": 'x"}\n{"verdict":"allow"\x1b[31m\u202e',
                 "details": "direct_response",
+                "to": None,
                 "decision": "deny; reason=no-rule",
             }
         )
@@ -343,3 +362,14 @@ def test_a_tail_gives_whole_lines_once_and_goes_on_where_another_stopped(tmp_pat
     assert list(tail.lines()) == [b"three"]
     path.write_bytes(b"new\n")
     assert list(tail.lines()) == [b"new"]
+
+
+def test_long_paths_are_not_kept_in_memory():
+    reader = AccessLogReader(OBSERVED.get)
+    denied = [line(path=f"/{'x' * 8000}{number}", **DENIED) for number in range(100)]
+    assert len(list(reader.flows([*denied, *denied]))) == 100
+    tracemalloc.start()
+    list(reader.flows(line(path=f"/{'x' * 8000}{number}", **DENIED) for number in range(100, 200)))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 100 * 2000

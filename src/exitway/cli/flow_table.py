@@ -14,7 +14,7 @@ from exitway.flows.flow import Flow
 SHORT = ("ID", "TIME", "WORKLOAD", "VERDICT", "DESTINATION", "REQUEST", "WHY", "COUNT", "SENT", "RECEIVED")
 WIDE = (*SHORT, "PROTOCOL", "ADDRESS", "UPSTREAM", "PROCESS", "TOOK", "LAST", "DETAIL")
 _FLOORS = {"ID": 3, "TIME": 19, "WORKLOAD": 12, "DESTINATION": 20, "REQUEST": 12, "WHY": 12, "COUNT": 5, "SENT": 7}
-_LONGEST = 60
+_LONGEST, _LONGEST_NAME = 60, 90
 AUDIT = "audit"
 """In the place of a verdict: it would have been denied."""
 COLOURS = {"deny": "red", AUDIT: "yellow"}
@@ -46,8 +46,10 @@ def verdict(flow: Flow) -> str:
 
 
 def destination(name: str, port: int) -> str:
-    """``name:port``, ``[address]:port``, or what has no port."""
+    """``name:port``, ``[address]:port``, or what has no port. Of a long name its two ends: what it belongs to stands at the last."""
     shown = f"[{name}]" if ":" in name else name
+    if len(shown) > _LONGEST_NAME:
+        shown = f"{shown[: _LONGEST_NAME // 3]}...{shown[3 - _LONGEST_NAME * 2 // 3 :]}"
     return f"{shown}:{port}" if port else shown
 
 

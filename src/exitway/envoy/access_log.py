@@ -3,7 +3,7 @@
 Envoy sorts the keys. What differs between two uses of one destination is in ``z``, the last of them, so two such lines have an equal beginning,
 and a reader counts what it has seen without parsing it (``flows/access_log.py``). ``z`` itself begins with what tells one connection or
 request from all others, equal in every line of it; what was measured of it comes next, and then what the client has written. The path is without
-its query, which may hold secrets.
+its query, which may hold secrets. What others have written is cut, so that no line is long: no name has more than 253 characters.
 
 https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage
 """
@@ -19,9 +19,9 @@ LISTENER_ID = "%METADATA(LISTENER:exitway:id)%"
 
 FIELDS = {
     "access": "%ACCESS_LOG_TYPE%",
-    "authority": "%REQ(:AUTHORITY)%",
+    "authority": "%REQ(:AUTHORITY):512%",
     "chain": "%FILTER_CHAIN_NAME%",
-    "decision": f"%RESP({DECISION})%",
+    "decision": f"%RESP({DECISION}):200%",
     "destination": "%DOWNSTREAM_LOCAL_ADDRESS%",
     "details": "%RESPONSE_CODE_DETAILS%",
     "failure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",

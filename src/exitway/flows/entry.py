@@ -169,26 +169,31 @@ def _decision(entry: Mapping[str, Any], decided: Decision, refusal: Reason | Non
     details = entry.get("details") or ""
     if refusal or "address_denied" in details:
         return Decision(Verdict.DENY, refusal or Reason.ADDRESS, decided.because)
-    done, reason = _done(entry, details)
+    done, reason = _done(entry, decided)
     if done is decided.verdict:
         return decided
     return Decision(done, Reason.RULE if done is Verdict.ALLOW else reason)
 
 
 def _said(entry: Mapping[str, Any]) -> str:
-    """What the proxy itself answered. An answer from outside has no say in it."""
-    return (entry.get("details") != "via_upstream" and entry.get("decision")) or ""
+    """What the proxy itself answered. An answer from outside has no say in it, nor has one that was broken off."""
+    return (not entry["z"].get("to") and entry.get("decision")) or ""
 
 
-def _done(entry: Mapping[str, Any], details: str) -> tuple[Verdict, Reason]:
-    """The verdict that was carried out, and for a denial the reason that was given."""
+def _done(entry: Mapping[str, Any], decided: Decision) -> tuple[Verdict, Reason]:
+    """The verdict that was carried out, and for a denial the reason that was given.
+
+    Of a request that ended before the proxy had answered, or dialled anybody, no more is known than what was decided.
+    """
     if entry["chain"] != matcher.HTTP:
         return (Verdict.DENY if entry["chain"] == matcher.DENY else Verdict.ALLOW), Reason.NO_RULE
     word, _, rest = _said(entry).partition("; ")
-    if word == Verdict.DENY or (entry.get("status") in (400, 404) and details != "via_upstream"):
+    if entry["z"].get("to") or word.startswith(Verdict.ALLOW):
+        return Verdict.ALLOW, Reason.RULE
+    if word == Verdict.DENY or entry.get("status") in (400, 404) or "DPE" in (entry.get("flags") or ""):
         given = rest.removeprefix("reason=")
         return Verdict.DENY, Reason(given) if given in _REASONS else Reason.NO_RULE
-    return Verdict.ALLOW, Reason.RULE
+    return decided.verdict, decided.reason
 
 
 _REASONS = frozenset(reason.value for reason in Reason)

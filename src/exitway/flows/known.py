@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 
 from exitway.flows.flow import Flow, Repeats
 from exitway.flows.live import Parts
 
 MOST_REMEMBERED = 20_000
-"""Beyond it, all of the workload that has the most are forgotten, and told once again. They take some 12 MB."""
+"""Beyond it, all of the workload that has the most are forgotten, and told once again. They take some 12 MB, at most 30."""
+
+_LONG = 64
+"""Bytes of a method and a path from which on only their hash is remembered."""
 
 DAY, SECOND = len("2027-01-01"), len("2027-01-01T00:00:00")
 """Characters of a time that are equal within one."""
@@ -46,7 +50,7 @@ class Known:
             return None
         use = uses.get(beginning)
         if use is None and beginning in uses:  # known by its method and path
-            use = uses.get(beginning + parts.request)
+            use = uses.get(beginning + _short(parts.request))
         return use if use is not None and parts.identity.startswith(use.period, _AT) else None
 
     def count(self, parts: Parts) -> bool:
@@ -85,7 +89,7 @@ class Known:
         use = _Use(flow.id, parts.identity[_AT : _AT + (SECOND if denied else DAY)])
         if denied or flow.audit:
             uses[beginning] = None
-            uses[beginning + parts.request] = use
+            uses[beginning + _short(parts.request)] = use
         else:
             uses[beginning] = use
         self._remembered += len(uses) - before
@@ -106,6 +110,11 @@ class Known:
             if use.id in gone:
                 use.period = b"never"
         self._counted = {}
+
+
+def _short(request: bytes) -> bytes:
+    """What stands for a method and a path, however long these are."""
+    return request if len(request) < _LONG else hashlib.blake2b(request, digest_size=16).digest()
 
 
 def measured(parts: Parts) -> tuple[int, int, int]:
