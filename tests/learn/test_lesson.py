@@ -131,6 +131,7 @@ def test_what_a_rule_without_a_selector_lets_out_for_others_is_a_fault():
     mine, theirs = RECORDED[:2]
     found = learned([flow(mine, labels={"app": "web", "pod-template-hash": "1"}), flow(theirs, labels={"app": "db"})])
     assert [kind.labels for kind in found.learned] == [(("app", "db"),), (("app", "web"),)]
+    assert [rule.name for rule in found.rules] == ["learned-db", "learned-web"]
     assert proof(found).faults == ()
     assert not failing(found)
     found = learned([flow(mine), flow(theirs, labels={"app": "db"})])
@@ -161,6 +162,13 @@ def test_a_pattern_is_never_wider_than_one_owner(names, pattern):
     assert proof(found).faults == ()
 
 
+def test_a_name_that_led_to_a_private_address_is_proven_to_be_let_there():
+    found = learned([flow(RECORDED[0], upstream="10.1.2.3:80")], addresses=True)
+    assert proof(found).faults == ()
+    faults = proof(found, found.text.replace("10.1.2.3/32", "10.1.2.4/32")).faults
+    assert any("led to 10.1.2.3, where its name may not lead with these rules" in one for one in faults)
+
+
 def test_what_programs_write_stays_what_it_is():
     """A process may have any name, a path any character, and a rule is read by YAML 1.1 and 1.2 alike."""
     calls = [
@@ -182,5 +190,5 @@ def test_more_than_one_rule_may_have_is_written_as_several():
     ]
     calls += [replace(RECORDED[1], port=port) for port in range(1000, 1101)]
     found = learned([flow(replace(call, name=f"x{call.name}", asked=f"x{call.asked}")) for call in calls])
-    assert [rule.name for rule in found.rules] == ["learned-1", "learned-2"]
+    assert [rule.name for rule in found.rules] == ["learned", "learned-2"]
     assert proof(found).faults == ()

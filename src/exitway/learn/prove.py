@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from itertools import chain
 
 from exitway.explain.scene import Scene
 from exitway.explain.target import call_text
 from exitway.learn.extent import NOBODY, Extent, outside
 from exitway.learn.rule import Learned
+from exitway.learn.use import Use
 from exitway.names.call import Call, Sort, Verdict
+from exitway.names.guard import permitted
 from exitway.names.workload import Workload
 from exitway.policy.decide import decide
 from exitway.policy.policy import Policy
@@ -45,6 +48,7 @@ def prove(learned: Sequence[Learned], scene_of: SceneOf, *, hosts_only: bool) ->
         inside = [use.call for use in kind.uses]
         beyond = [*(near.call for near in outside(extent)), *_of_others(kind, learned, extent)]
         wrong = [*_wrong(scene, inside, Verdict.ALLOW), *_wrong(scene, beyond, Verdict.DENY)]
+        wrong += _misled(scene.policy, kind.uses)
         faults += wrong + [f"more is permitted than was recorded: {what}" for what in _surplus(scene.policy, extent)]
         replayed += len(inside)
         tried += len(beyond)
@@ -68,6 +72,14 @@ def _wrong(scene: Scene, calls: Iterable[Call], expected: Verdict) -> Iterator[s
             who = f"{scene.workload.namespace} {dict(scene.workload.labels) or ''}".strip()
             how = f"{decided}" if decided is done else f"{decided} by the rules, {done} by the proxy's configuration"
             yield f"{call_text(call)} of {who} gets {how}, not {expected}"
+
+
+def _misled(policy: Policy, uses: Iterable[Use]) -> Iterator[str]:
+    """Where a name led that no name may lead to, and the rules do not say that it may."""
+    for use in uses:
+        for address in use.addresses:
+            if not permitted(ip_address(address), use.call.port, policy.exceptions):
+                yield f"{call_text(use.call)} led to {address}, where its name may not lead with these rules"
 
 
 def _surplus(policy: Policy, extent: Extent) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 from exitway.learn.entry import Entry, entries
@@ -94,15 +96,25 @@ def learn(uses: Iterable[Use], *, hosts_only: bool, wildcards: bool = False) -> 
     ]
 
 
-def rules(learned: Iterable[Learned], name: str) -> list[Rule]:
-    """As objects: ``name``, or where there are several of a namespace, with a number."""
-    made: defaultdict[str, list[tuple[Learned, tuple[Entry, ...]]]] = defaultdict(list)
+def rules(learned: Sequence[Learned], name: str) -> list[Rule]:
+    """As objects. Where there are several, their names say whom they are for, so that those of the next recording have the same."""
+    made: list[Rule] = []
     for kind in learned:
+        alone = sum(other.namespace == kind.namespace for other in learned) == 1
+        stem = name if alone else _name([name, *(value for _, value in kind.labels)])
         items = entries(kind.terms)
         for start in range(0, len(items), MAX_DESTINATIONS):
-            made[kind.namespace].append((kind, tuple(items[start : start + MAX_DESTINATIONS])))
-    return [
-        Rule(name if len(parts) == 1 else f"{name}-{number}", kind, part)
-        for parts in made.values()
-        for number, (kind, part) in enumerate(parts, 1)
-    ]
+            taken = {rule.name for rule in made if rule.learned.namespace == kind.namespace}
+            free = next(one for one in _numbered(stem) if one not in taken)
+            made.append(Rule(free, kind, tuple(items[start : start + MAX_DESTINATIONS])))
+    return made
+
+
+def _name(words: Iterable[str]) -> str:
+    """As a name of Kubernetes (RFC 1123 label)."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")[:60].strip("-")
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    yield stem
+    yield from (f"{stem}-{number}" for number in count(2))
