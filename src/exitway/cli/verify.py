@@ -45,9 +45,12 @@ class Verified:
     @property
     def text(self) -> str:
         """A sentence."""
-        did = "allowed it" if self.decision.allowed else f"denied it ({self.decision.reason})"
+        if self.decision.direct:
+            did = "the kernel let it out, past the proxy"
+        else:
+            did = f"the proxy {'allowed it' if self.decision.allowed else f'denied it ({self.decision.reason})'}"
         more = f"; {self.detail}" if self.detail and self.decision.allowed else ""
-        return f"the proxy {did}{more}; sent: {self.sent}; came back: {self.answer}"
+        return f"{did}{more}; sent: {self.sent}; came back: {self.answer}"
 
     @property
     def by_its_addresses(self) -> bool:
