@@ -398,9 +398,11 @@ def test_a_port_that_is_taken_is_said_and_nothing_is_run(server):
     assert result.stderr.startswith("EXW0703 port")
 
 
-def test_the_api_over_tcp_is_at_this_machines_address(user):
-    user("up", "--tcp", "127.0.0.1:8285")
+def test_the_api_over_tcp_and_the_metrics_are_at_this_machines_address(user):
+    user("up", "--tcp", "127.0.0.1:8285", "--metrics", "127.0.0.1:8286")
     assert fetch("127.0.0.1:8285") == 401
+    with urlopen("http://127.0.0.1:8286/metrics", timeout=5) as answer:
+        assert b"exitway_build_info" in answer.read()
 
 
 NO_NAMESPACES = (

@@ -2,8 +2,8 @@
 
 https://prometheus.io/docs/instrumenting/exposition_formats/, https://prometheus.io/docs/specs/om/open_metrics_spec/
 
-There is nothing in it that only some may know, but the names of namespaces and rules. ``docs/metrics.md`` says what each is for; ``deploy/grafana``
-has a dashboard and alerts for them.
+There is no secret in it, but the names of namespaces and rules. ``docs/metrics.md`` says what each is for; ``deploy/grafana`` has a dashboard and
+``deploy/prometheus`` alerts for them.
 """
 
 from __future__ import annotations
