@@ -76,6 +76,12 @@ def test_an_unused_rule_fails_where_that_is_asked_for(run, files):
     assert run("test tests.yml --fail-unused -k charges").exit_code == 2
 
 
+def test_nobody_is_of_a_namespace_that_there_cannot_be(run, files):
+    result = run("test tests.yml -n Shop -l app=a.b.")
+    assert result.exit_code == 1
+    assert ["EXW0106" in result.stderr, "EXW0107" in result.stderr, result.stdout] == [True, True, ""]
+
+
 def test_ci_servers_are_told_the_same(run, files):
     assert run("test tests.yml --junit report.xml --fail-unused").exit_code == 1
     root = ET.parse(files / "report.xml").getroot()

@@ -54,6 +54,7 @@ FAULTS = {
     ("2001:db8::5:443",): "EXW1701",
     ("[2001:db8::5",): "EXW1701",
     ("db.example:5432/orders",): "EXW1701",
+    ("http://evil.example\\@a.example/",): "EXW1701",
     ("gopher://a.example",): "EXW1702",
     ("a.example:1", "GET", "FTP"): "EXW1702",
     ("http://a.example:443", "", "TLS"): "EXW1702",
@@ -61,6 +62,7 @@ FAULTS = {
     ("*.example:80",): "EXW1703",
     ("bücher.example:80",): "EXW1703",
     ("http://1.2.3/",): "EXW1703",
+    ("[fe80::1%eth0]:80",): "EXW1703",
     ("a.example",): "EXW1704",
     ("a.example:0",): "EXW1704",
     ("a.example:65536",): "EXW1704",
@@ -71,7 +73,7 @@ FAULTS = {
     ("http://localhost:3000",): "EXW1707",
     ("127.1.2.3:80",): "EXW1707",
     ("0.0.0.0:80",): "EXW1707",
-    ("[fe80::1%eth0]:80",): "EXW1703",
+    ("[::]:80",): "EXW1707",
     ("240.240.0.7:80",): "EXW1707",
 }
 

@@ -34,6 +34,10 @@ def test_files_are_asked_without_a_server(exitway, tmp_path):
     bad = exitway.result("explain", "-f", RULE, "httpbin.org")
     assert (bad.returncode, bad.stdout) == (1, "")
     assert "EXW1704" in bad.stderr
+    nobody = exitway.result("explain", "-f", RULE, "-n", "Shop", "-l", "app=a b", "http://httpbin.org/headers")
+    assert (nobody.returncode, nobody.stdout) == (1, "")
+    assert "EXW0106" in nobody.stderr
+    assert "EXW0107" in nobody.stderr
     assert exitway.result("explain", "-f", RULE).returncode == 2
     assert not exitway.settings.runtime_dir.exists()
 

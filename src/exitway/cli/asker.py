@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from exitway.cli.client import Client
 from exitway.cli.options import DEFAULT_NAMESPACE
 from exitway.names.workload import Workload
+from exitway.resources.metadata import label_faults, namespace_faults
 from exitway.resources.problem import Problem, Problems
 
 if TYPE_CHECKING:
@@ -32,9 +33,16 @@ class Asker:
 
 
 def anybody(namespace: str, labels: Mapping[str, str], api: Client | ClusterClient | None = None) -> Asker:
-    """Somebody of this namespace with these labels. ``api``: who knows which namespaces are under audit."""
+    """Somebody of this namespace with these labels. ``api``: who knows which namespaces are under audit. Raises Problems: nobody can be."""
+    check(namespace, labels)
     audited = api.request("GET", STATUS).get("auditNamespaces", ()) if isinstance(api, Client) else ()
     return Asker(Workload(namespace, "", labels), audit=namespace in audited)
+
+
+def check(namespace: str | None, labels: Mapping[str, str]) -> None:
+    """Raise Problems where no workload can be of this namespace, or have these labels."""
+    if faults := [*namespace_faults(namespace, ""), *label_faults(labels, "")]:
+        raise Problems([replace(one, field="") for one in faults])
 
 
 def running(api: Client | ClusterClient, name: str, namespace: str | None) -> Asker:

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from exitway.cli import options
+from exitway.cli.asker import check
 from exitway.cli.input import read_all
 from exitway.cli.problems import printable
 from exitway.cli.staging import Staging
@@ -88,6 +89,7 @@ def test(
 
 
 def _read(files: Sequence[str], namespace: str | None, labels: Mapping[str, str]) -> list[tuple[Document, Suite]]:
+    check(namespace, labels)
     documents, problems = read_all(files, None)
     suites = []
     for document in documents:

@@ -160,6 +160,8 @@ def _parted(rest: str) -> tuple[str, str]:
     """The authority without user and password, and the path with its query."""
     rest = rest.partition("#")[0]
     end = next((at for at, c in enumerate(rest) if c in "/?"), len(rest))
+    if "\\" in rest[:end]:
+        raise _Fault("EXW1701", f"{quoted(rest)} is read in two ways", "to some clients a \\ ends the host, as / does")
     return rest[:end].rpartition("@")[2], rest[end:]
 
 
