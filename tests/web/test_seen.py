@@ -92,6 +92,25 @@ def test_of_very_many_destinations_the_latest_are_read(history, monkeypatch):
     assert (found["whole"], [link["destination"] for link in found["links"]]) == (False, ["name-4", "name-3", "name-2"])
 
 
+def test_a_flood_hides_nothing_but_itself(history, monkeypatch):
+    for name, most in {"MOST_READ": 20, "CHEAP_SECONDS": -1.0, "REST": 10**9}.items():
+        monkeypatch.setattr(seen, name, most)
+    for name, most in {"MOST_LINKS": 9, "MOST_DENIED_LINKS": 6, "MOST_OF_WORKLOAD": 12}.items():
+        monkeypatch.setattr(links, name, most)
+    quiet = [ALLOWED, DENIED, AUDITED, replace(ALLOWED, name="exfil.example", workload="shop/flood")]
+    history.write(quiet)
+    flood = [replace(DENIED, name=f"name-{at}", workload="shop/flood", time=now()) for at in range(40)]
+    history.write(flood[:20])
+    following = Seen(history.path, Question(0, Search()))
+    for new in ([], flood[20:]):
+        history.write(new)
+        found = told(following)["map"]
+        shown = {(link["workload"], link["destination"]) for link in found["links"]}
+        assert {(flow.workload, flow.name or flow.address) for flow in quiet} <= shown
+        assert (len(shown), found["whole"]) == (9, False)
+    assert found["totals"]["denied"] >= 20
+
+
 def test_only_what_was_seen_in_the_time_that_is_asked_for(history):
     history.write([replace(DENIED, time="2020-01-01T00:00:00.000Z"), ALLOWED])
     found = told(Seen(history.path, Question(3600, Search())))

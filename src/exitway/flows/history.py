@@ -35,10 +35,12 @@ INSERT INTO rule_use VALUES (?, ?, ?)
 ON CONFLICT (rule) DO UPDATE SET last = max(last, excluded.last), count = count + excluded.count
 """
 _DESTINATIONS = """
-SELECT workload, coalesce(nullif(name, ''), address) AS destination, port, protocol, verdict, reason, rule, audit, sum(count), sum(sent),
-       sum(received), max(last)
-FROM flow INDEXED BY flow_last WHERE last >= ? GROUP BY workload, destination, port, protocol, verdict, reason, rule, audit ORDER BY max(last) DESC
-LIMIT ?
+SELECT * FROM (
+    SELECT workload, coalesce(nullif(name, ''), address) AS destination, port, protocol, verdict, reason, rule, audit, sum(count), sum(sent),
+           sum(received), max(last) AS newest
+    FROM flow INDEXED BY flow_last WHERE last >= ? GROUP BY workload, destination, port, protocol, verdict, reason, rule, audit
+    ORDER BY row_number() OVER (PARTITION BY workload, verdict ORDER BY max(last) DESC) LIMIT ?
+) ORDER BY newest DESC
 """
 
 _MARK = "SELECT value, next FROM mark"
@@ -129,7 +131,10 @@ class History:
         return next(iter(self._flows("WHERE id = ?", (identity,))), None)
 
     def destinations(self, since: str | None = None, limit: int = MOST_DESTINATIONS) -> list[Destination]:
-        """What was seen of each destination, the latest first; counts are of whole flows, whose last use is not older than ``since``."""
+        """What was seen of each destination, the latest first; counts are of whole flows, whose last use is not older than ``since``.
+
+        Of more than ``limit``, each workload has its share, for what is allowed and for what is denied: nobody's flood hides anything but itself.
+        """
         with lost():
             rows = self._connection.execute(_DESTINATIONS, (since or "", limit)).fetchall()
         keys = {rule: shown_key(rule) for rule in {row[6] for row in rows}}

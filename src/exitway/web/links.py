@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from heapq import nlargest
+from itertools import zip_longest
 from typing import Any
 
 from exitway.flows.flow import Flow
@@ -16,6 +18,9 @@ Json = dict[str, Any]
 
 MOST_LINKS = 600
 MOST_DENIED_LINKS = 400
+
+MOST_OF_WORKLOAD = 10_000
+"""Of those that are known, with one verdict."""
 
 _Ends = tuple[str, str, int, str]
 """Workload, name or address, port, protocol."""
@@ -56,6 +61,8 @@ class Links:
         self.whole = True
         self._search = search
         self._links: dict[_Ends, _Link] = {}
+        self._known = Counter[tuple[str, Verdict]]()
+        self._beyond = Counter[str]()
 
     def add(self, one: Destination) -> None:
         """What the history says of a destination."""
@@ -63,14 +70,15 @@ class Links:
             return
         ends = (one.workload, one.name, one.port, one.protocol)
         link = self._links.get(ends)
+        what = "allowed" if one.verdict is Verdict.ALLOW else "audited" if one.audit else "denied"
         if link is None:
+            self._known[one.workload, one.verdict] += 1
+            if self._known[one.workload, one.verdict] > MOST_OF_WORKLOAD:
+                self.whole = False
+                self._beyond[what] += one.count
+                return
             link = self._links[ends] = _Link(ends)
-        if one.verdict is Verdict.ALLOW:
-            link.allowed += one.count
-        elif one.audit:
-            link.audited += one.count
-        else:
-            link.denied += one.count
+        setattr(link, what, getattr(link, what) + one.count)
         link.sent += one.sent
         link.received += one.received
         link.last = max(link.last, one.last)
@@ -91,7 +99,10 @@ class Links:
         """Those for which there is room, ``leftOff`` how many more there are, and totals of all."""
         links = self._links.values()
         shown = _chosen(links)
-        totals = {what: sum(getattr(link, what) for link in links) for what in ("allowed", "audited", "denied")}
+        totals = {
+            what: sum(getattr(link, what) for link in links) + self._beyond[what]
+            for what in ("allowed", "audited", "denied")
+        }
         ends = {"workloads": len({key[0] for key in self._links}), "destinations": len({key[1] for key in self._links})}
         return {
             "links": [link.json() for link in shown],
@@ -108,11 +119,21 @@ class Links:
 
 
 def _chosen(links: Iterable[_Link]) -> list[_Link]:
-    """What was denied last, and of the others what was used most."""
+    """What was denied last, and of the others what was used most; of each workload its share."""
     denied: list[_Link] = []
     others: list[_Link] = []
     for link in links:
         (denied if link.denied else others).append(link)
     room = max(MOST_DENIED_LINKS, MOST_LINKS - len(others))
-    shown = nlargest(room, denied, key=lambda link: (link.last, link.ends))
-    return shown + nlargest(MOST_LINKS - len(shown), others, key=lambda link: (link.uses, link.last, link.ends))
+    shown = _first(denied, room, lambda link: (link.last, link.ends))
+    return shown + _first(others, MOST_LINKS - len(shown), lambda link: (link.uses, link.last, link.ends))
+
+
+def _first(links: Iterable[_Link], room: int, key: Callable[[_Link], Any]) -> list[_Link]:
+    """The greatest, in turn one of each workload, so that a flood of one hides nothing of others; the greatest first."""
+    of_each: defaultdict[str, list[_Link]] = defaultdict(list)
+    for link in links:
+        of_each[link.ends[0]].append(link)
+    turns = zip_longest(*(nlargest(room, of, key=key) for of in of_each.values()))
+    in_turn = [link for turn in turns for link in sorted(filter(None, turn), key=key, reverse=True)]
+    return sorted(in_turn[:room], key=key, reverse=True)

@@ -97,7 +97,7 @@ class Seen:
         found = history.destinations(since, MOST_READ)
         for one in found:
             self._links.add(one)
-        self._links.whole = len(found) < MOST_READ
+        self._links.whole &= len(found) < MOST_READ
         self._denials = history.select(verdict="deny", since=since, limit=self._most_denials)
 
     def _take(self, new: list[Flow]) -> None:
