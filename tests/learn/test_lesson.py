@@ -45,7 +45,7 @@ def flow(call, **fields):
     """As an audit records it."""
     recorded = Flow(
         "2026-11-23T08:10:12.123Z", "shop/pip", call.name or call.asked, call.address or "240.240.0.9", call.port, PROTOCOLS[call.sort], DENIED,
-        audit=True, upstream=f"198.18.1.3:{call.port}", process="42/pip",
+        audit=True, upstream=f"198.18.1.3:{call.port}", process="42/pip", sent=10,
     )  # fmt: skip
     request = {"method": call.method, "path": call.path} if call.sort is Sort.HTTP else {}
     return replace(recorded, **request, **fields)

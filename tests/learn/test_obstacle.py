@@ -78,3 +78,12 @@ def test_what_went_out_is_learned_also_where_it_failed_outside(record):
     recording = read([record], Wanted())
     assert len(recording.uses) == 1
     assert not recording.left
+
+
+def test_a_connection_on_which_nothing_is_said_does_not_make_a_rule_wider():
+    kept = flow(Call(Sort.TCP, 443, asked="a.test"), sent=0)
+    assert [use.call.sort for use in read([kept], Wanted()).uses] == [Sort.TCP]
+    recording = read([kept, flow(TLS)], Wanted())
+    assert [use.call.sort for use in recording.uses] == [Sort.TLS]
+    assert ["nothing was said on it" in left.why for left in recording.left] == [True]
+    assert len(read([replace(kept, sent=5), flow(TLS)], Wanted()).uses) == 2

@@ -60,12 +60,16 @@ Vouchers = Callable[[Flow], str | None]
 
 def read(flows: Iterable[Flow], wanted: Wanted, vouchers: Vouchers = lambda _: None) -> Recording:
     """Sort flows. What is equal but for what was seen of it becomes one."""
+    flows = list(flows)
+    spoken = {_where(flow) for flow in flows if flow.protocol != "TCP" and went_out(flow)}
     uses: defaultdict[Use, list[Flow]] = defaultdict(list)
     left: defaultdict[Left, list[Flow]] = defaultdict(list)
     for flow in flows:
         call = call_of(flow)
         if why := obstacle(flow, call, wanted):
             left[Left(_what(flow, call), why, went_out(flow))].append(flow)
+        elif _is_silent(flow) and _where(flow) in spoken:
+            left[Left(_what(flow, call), SILENT, passed=False)].append(flow)
         elif call is not None:
             use = Use(_learned(call), flow.namespace, lasting(flow.labels), flow.decision.direct, vouchers(flow))
             uses[use].append(flow)
@@ -75,6 +79,19 @@ def read(flows: Iterable[Flow], wanted: Wanted, vouchers: Vouchers = lambda _: N
         tuple(replace(use, seen=_seen(seen), addresses=_addresses(seen)) for use, seen in uses.items()),
         tuple(replace(one, seen=_seen(seen)) for one, seen in left.items()),
     )
+
+
+SILENT = "nothing was said on it, and what else was spoken there is learned"
+"""Connections that programs keep for later. A rule for TCP would let out whatever is spoken there."""
+
+
+def _is_silent(flow: Flow) -> bool:
+    """Whether nothing was said. What goes past the proxy nobody has heard."""
+    return flow.protocol == "TCP" and not (flow.sent or flow.received or flow.decision.direct)
+
+
+def _where(flow: Flow) -> tuple[str, str, int]:
+    return flow.workload, flow.asked or flow.name, flow.port
 
 
 def call_of(flow: Flow) -> Call | None:
