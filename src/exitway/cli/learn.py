@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @options.labels
 @since
 @lesson.options(
-    rules=click.option("-w", "--write", "rules", metavar="FILE", type=lesson.FILE, help="Write the rules to a file.")
+    click.option("-w", "--write", "rules", metavar="FILE", type=lesson.FILE, help="Write the rules to a file.")
 )
 @options.server
 @click.pass_context

@@ -46,6 +46,8 @@ class Asked:
 
     def check(self) -> None:
         """Raise Problems: a file exists that was not to be overwritten, or could not be written. Asked before, and not after, an hour of work."""
+        if self.rules and self.tests and self.rules.absolute() == self.tests.absolute():
+            raise click.UsageError("the rules and their tests go into two files")
         found = [problem for path in (self.rules, self.tests) if path for problem in _faults(path, self.overwrite)]
         if found:
             raise Problems(found)
@@ -63,49 +65,34 @@ class Asked:
             _write(self.tests, expectations(found.learned, rules, heading, hosts_only=self.hosts_only), self.overwrite)
 
 
-def options(*, rules: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The options, which the command gets as one ``asked``. ``rules``: the option for the file, which is called differently."""
-    chosen = [
-        rules,
-        click.option(
-            "--tests", metavar="FILE", type=FILE, help="Also write what was recorded as tests for `exitway test`."
-        ),
-        click.option(
-            "--wildcards",
-            is_flag=True,
-            help="In the place of several names under one parent, learn `*.parent`; never where strangers share the parent.",
-        ),
-        click.option(
-            "--hosts-only", is_flag=True, help="Learn no methods and paths: requests of any kind to what was seen."
-        ),
-        click.option(
-            "--addresses",
-            is_flag=True,
-            help="Also learn addresses that no name stands behind, and private ones that names led to.",
-        ),
-        click.option("--denied", is_flag=True, help="Also learn what was denied, or led nowhere."),
-        click.option("--overwrite", is_flag=True, help="Write the files also where they exist."),
+_FLAGS = {
+    "wildcards": "in the place of several names under one parent, learn `*.parent`; never where strangers share the parent.",
+    "hosts_only": "learn no methods and paths: requests of any kind to what was seen.",
+    "addresses": "also learn addresses that no name stands behind, and private ones that names led to.",
+    "denied": "also learn what was denied, or led nowhere.",
+    "overwrite": "write the files also where they exist.",
+}
+_TESTS = "also write what was recorded as tests for `exitway test`."
+
+
+def options(rules: Callable[..., Any], when: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options, which the command gets as one ``asked``. ``rules``: that for the file, which is called differently. ``when`` the others count."""
+
+    def said(words: str) -> str:
+        return f"{when}{words}" if when else words[0].upper() + words[1:]
+
+    flags = [
+        click.option(f"--{name.replace('_', '-')}", is_flag=True, help=said(words)) for name, words in _FLAGS.items()
     ]
+    chosen = [rules, click.option("--tests", metavar="FILE", type=FILE, help=said(_TESTS)), *flags]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
-        def with_asked(
-            *args: Any,
-            rules: Path | None,
-            tests: Path | None,
-            wildcards: bool,
-            hosts_only: bool,
-            addresses: bool,
-            denied: bool,
-            overwrite: bool,
-            **others: Any,
-        ) -> None:
-            asked = Asked(rules, tests, wildcards, hosts_only, addresses, denied, overwrite)
+        def with_asked(*args: Any, rules: Path | None, tests: Path | None, **others: Any) -> None:
+            asked = Asked(rules, tests, **{name: others.pop(name) for name in _FLAGS})
             command(*args, asked=asked, **others)
 
-        for option in reversed(chosen):
-            with_asked = option(with_asked)
-        return with_asked
+        return functools.reduce(lambda decorated, option: option(decorated), reversed(chosen), with_asked)
 
     return decorate
 

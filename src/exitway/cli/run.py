@@ -84,13 +84,14 @@ def _ranges(ctx: click.Context, param: click.Parameter, value: str | None) -> li
     "--audit", is_flag=True, help="Let through what is denied, and only record it. For learning what a program needs."
 )
 @lesson.options(
-    rules=click.option(
+    click.option(
         "--learn",
         "rules",
         metavar="FILE",
         type=lesson.FILE,
         help="As --audit, and at the end write the least rules that let just this run out.",
-    )
+    ),
+    "With --learn: ",
 )
 @click.option(
     "--require-enforce",
