@@ -136,8 +136,8 @@ Milliseconds: median (least to most) of {LOADS} loads without a cache, and of {D
 | --- | ---: | ---: | ---: |
 {table}
 
-At most 1,000 ms is the target of each: {", ".join(targets)}. All times of a load count from when the browser began to ask for the page. A denial counts from when the proxy
-had the request; the record waits up to 100 ms for the server, which looks for news every 100 ms and rests after an answer four times as long as it took.
+At most 1,000 ms is the target of each: {", ".join(targets)}. All times of a load count from when the browser began
+to ask for the page. A denial counts from when the proxy had the request; the record waits up to 100 ms for the server, which looks for news every 100 ms and rests after an answer four times as long as it took.
 
 The page is {size / 1000:.0f} kB in {len(files())} files; the limit is 200 kB.
 """
