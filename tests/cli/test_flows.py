@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import pytest
 
-from exitway.cli.amount import duration, size
 from exitway.cli.traffic_table import lines
 from exitway.flows.flow import Flow, Repeats
 from exitway.flows.history import Destination, History
 from exitway.flows.log import now
+from exitway.names.amount import duration, size
 from exitway.names.call import Decision, Reason, Verdict
 from exitway.names.key import Key
 

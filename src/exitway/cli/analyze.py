@@ -17,10 +17,11 @@ from exitway.analyze.sarif import page, sarif
 from exitway.cli import options, render
 from exitway.cli.client import Client
 from exitway.cli.duration import read_duration
-from exitway.cli.problems import printable, warn
+from exitway.cli.problems import warn
 from exitway.cli.rules import Rules, rules_in_force, rules_to_look_at
 from exitway.cli.target import Target
 from exitway.names.key import Key
+from exitway.names.words import printable
 from exitway.resources.catalogue import CATALOGUE
 from exitway.resources.resource import Resource
 from exitway.settings import Settings

@@ -15,7 +15,7 @@ import click
 
 from exitway.cli import options
 from exitway.cli.client import Client
-from exitway.cli.problems import printable
+from exitway.names.words import printable
 from exitway.resources.problem import Problem, Problems
 from exitway.settings import Settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from exitway.cli.problems import printable
+from exitway.names.words import printable
 
 _SHOWN = 20
 

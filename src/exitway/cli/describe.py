@@ -11,8 +11,8 @@ import click
 from exitway.cli import complete, options, render
 from exitway.cli.get import check_found, fetch, in_order
 from exitway.cli.kind import full_kind, kinds_and_names
-from exitway.cli.problems import printable
 from exitway.cli.target import Target
+from exitway.names.words import printable
 from exitway.resources.brief import age
 from exitway.resources.summary import Way, summary
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from exitway.cli import options, render
-from exitway.cli.problems import printable
 from exitway.cli.rules import Rules, rules_in_files, rules_in_force, rules_of, rules_to_look_at
 from exitway.cli.target import Target
 from exitway.names.key import Key
+from exitway.names.words import printable
 from exitway.resources.problem import Problem, Problems
 from exitway.resources.registry import Registry
 

@@ -12,8 +12,9 @@ import click
 from exitway.cli import options, render
 from exitway.cli.asker import Asker, anybody, running
 from exitway.cli.client import Client
-from exitway.cli.problems import printable, show
+from exitway.cli.problems import show
 from exitway.cli.target import Target
+from exitway.names.words import printable
 from exitway.resources.problem import Problem, Problems
 
 if TYPE_CHECKING:

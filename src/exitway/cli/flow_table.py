@@ -7,9 +7,9 @@ from datetime import datetime
 
 import click
 
-from exitway.cli.amount import duration, size
 from exitway.cli.render import Table
 from exitway.flows.flow import Flow
+from exitway.names.amount import duration, size
 
 SHORT = ("ID", "TIME", "WORKLOAD", "VERDICT", "DESTINATION", "REQUEST", "WHY", "COUNT", "SENT", "RECEIVED")
 WIDE = (*SHORT, "PROTOCOL", "ADDRESS", "UPSTREAM", "PROCESS", "TOOK", "LAST", "DETAIL")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from exitway.cli.problems import printable
+from exitway.names.words import printable
 from exitway.resources.kind_names import KIND_NAMES, KindName, kinds_called, without_hyphens
 from exitway.resources.paths import collection
 

@@ -13,6 +13,7 @@ import click
 
 from exitway.cli import problems
 from exitway.cli.client import Unreachable
+from exitway.names.words import printable
 from exitway.resources.problem import Place, Problem, Problems
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def write_lesson(flows: Sequence[Flow], asked: Asked, context: Context) -> bool:
     asked.write(found, context.heading)
     where = f"{asked.rules}: " if asked.rules else ""
     for sentence in report.summary(found, proof, asked.wanted):
-        click.echo(problems.printable(f"exitway: {where}{sentence}"), err=True)
+        click.echo(printable(f"exitway: {where}{sentence}"), err=True)
     faults = [Problem("EXW1904", sentence) for sentence in report.faults(found, proof)]
     problems.show(faults)
     return not faults

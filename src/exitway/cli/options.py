@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from exitway.cli import complete
-from exitway.cli.problems import printable
 from exitway.cli.target import Target
+from exitway.names.words import printable
 
 DEFAULT_NAMESPACE = "default"
 FORMATS = ("short", "wide", "yaml", "json", "name")

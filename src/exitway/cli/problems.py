@@ -10,12 +10,8 @@ from collections.abc import Iterable
 
 import click
 
+from exitway.names.words import printable
 from exitway.resources.problem import Problem
-
-
-def printable(text: str) -> str:
-    """The text with what is invisible escaped: controls, terminal sequences, changes of the writing direction."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
 def show(problems: Iterable[Problem]) -> None:

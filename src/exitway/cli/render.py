@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exitway.cli.kind import full_kind
-from exitway.cli.problems import printable
+from exitway.names.words import printable
 from exitway.resources.brief import age, few
 
 Json = Mapping[str, Any]

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import click
 
-from exitway.cli.amount import size
 from exitway.cli.flow_table import AUDIT, COLOURS, destination
 from exitway.cli.render import Table
 from exitway.flows.history import Destination
+from exitway.names.amount import size
 
 _COLUMNS = (
     "VERDICT",

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from exitway.explain.alike import FAR, Differing, address_differs, host_differs
 from exitway.explain.scene import Scene
-from exitway.explain.words import listed
 from exitway.names.call import Call, Sort
 from exitway.names.key import Key
 from exitway.names.port import Port, Protocol
 from exitway.names.request import is_plain, is_upper_case, path_matches
+from exitway.names.words import listed
 from exitway.names.workload import SYSTEM_NAMESPACE, Workload
 from exitway.resources.intent import Action, Intent, Target
 

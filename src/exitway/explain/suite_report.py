@@ -10,8 +10,8 @@ from xml.etree import ElementTree as ET
 
 from exitway.explain.sheet import SENTENCES, rule_text
 from exitway.explain.suite import Outcome
-from exitway.explain.words import listed
 from exitway.names.call import Reason
+from exitway.names.words import listed
 
 
 def verdict_text(outcome: Outcome) -> str:

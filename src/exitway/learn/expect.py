@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from exitway.explain.target import call_text
 from exitway.learn.extent import Extent, Near, outside
 from exitway.learn.rule import Learned
-from exitway.learn.text import scalar, times, visible
+from exitway.learn.text import scalar, times
 from exitway.names.call import Call, Sort
+from exitway.names.words import printable
 
 
 def expectations(learned: Sequence[Learned], rules_file: str, heading: Iterable[str], *, hosts_only: bool) -> str:
     """A file of tests. ``rules_file``: the file of the rules, as the tests name it; empty: they name none."""
-    lines = [f"# {visible(line)}" for line in heading]
+    lines = [f"# {printable(line)}" for line in heading]
     if rules_file:
         lines.append(f"rules: {scalar(rules_file)}")
     lines.append("tests:")

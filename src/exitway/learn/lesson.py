@@ -9,8 +9,9 @@ from exitway.flows.flow import Flow
 from exitway.learn.obstacle import Wanted
 from exitway.learn.rule import Learned, Rule, learn, rules
 from exitway.learn.seen import together
-from exitway.learn.text import listed, moments, text, times
+from exitway.learn.text import moments, text, times
 from exitway.learn.use import Recording, Vouchers, read
+from exitway.names.words import listed
 
 
 @dataclass(frozen=True, slots=True)

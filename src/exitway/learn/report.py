@@ -8,8 +8,8 @@ from exitway.learn.lesson import Lesson
 from exitway.learn.obstacle import Wanted
 from exitway.learn.prove import Proof
 from exitway.learn.terms import Terms
-from exitway.learn.text import listed
 from exitway.names.port import Protocol
+from exitway.names.words import listed
 
 
 def summary(lesson: Lesson, proof: Proof, wanted: Wanted) -> Iterator[str]:

@@ -12,6 +12,8 @@ from exitway.learn.rule import Learned, Rule
 from exitway.learn.seen import Seen, together
 from exitway.learn.terms import destination
 from exitway.learn.use import Left
+from exitway.names.amount import size
+from exitway.names.words import listed, printable
 
 MOST_LEFT = 50
 """Lines about what was not learned."""
@@ -107,29 +109,11 @@ def times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def size(count: int) -> str:
-    """Bytes in the unit that they are read in: ``310 B``, ``1.2 kB``, ``34.1 MB``."""
-    amount, units = float(count), ["B", "kB", "MB", "GB", "TB"]
-    while amount >= 1000 and len(units) > 1:
-        amount, units = amount / 1000, units[1:]
-    return f"{count} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"
-
-
-def listed(words: Sequence[str], most: int = 8) -> str:
-    """``a, b and 3 more``."""
-    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
-
-
 def scalar(value: str) -> str:
     """As a YAML scalar that every reader takes for this string."""
     plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
     return value if plain else json.dumps(value, ensure_ascii=not value.isprintable())
 
 
-def visible(words: str) -> str:
-    """What programs have written (names of processes, paths), without what would end a comment or do something to a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in words)
-
-
 def _comment(words: str) -> str:
-    return f"# {visible(words)}".rstrip()
+    return f"# {printable(words)}".rstrip()
