@@ -66,7 +66,7 @@ def test_findings_stand_where_the_rules_do(run, rules):
         ("analyze rules --server /run/x.sock", "", 2),
         ("analyze rules --fail-on fatal", "", 2),
         ("analyze rules --expires-within soon", "", 2),
-        ("analyze rules --unused-days 0", "", 2),
+        ("analyze rules --unused-for 30", "", 2),
     ],
 )
 def test_the_exit_code_says_how_it_went(run, rules, line, stdin, code):

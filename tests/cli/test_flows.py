@@ -71,9 +71,7 @@ def test_flows_are_told_in_words_people_use(run, recorded):
     ]
 
 
-@pytest.mark.parametrize(
-    "line", ["flows", "flows -o wide", "flows -o json", "top --once --interval 0.5 --minutes 1440"]
-)
+@pytest.mark.parametrize("line", ["flows", "flows -o wide", "flows -o json", "top --once --interval 0.5 --since 1d"])
 def test_what_a_program_has_written_does_not_reach_the_terminal(run, recorded, line):
     recorded.write([replace(FLOWS[2], time=now())])
     result = run(line)
@@ -110,6 +108,8 @@ def test_some_are_chosen(run, recorded, options, ids):
         ("top --once", 1, "EXW1601"),
         ("flows -o yaml", 2, "'yaml' is not one of"),
         ("flows --since yesterday", 2, "neither a time such as"),
+        ("flows --since 0001-01-01T00:00:00+14:00", 2, "neither a time such as"),
+        ("flows --since 999999w", 1, "EXW1601"),
         ("flows --verdict maybe", 2, "not one of"),
         ("flows --limit -1", 2, "not in the range"),
         ("top --interval 0", 2, "not in the range"),

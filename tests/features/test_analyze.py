@@ -69,7 +69,7 @@ def test_rules_that_nothing_uses_are_known_from_what_was_seen(exitway):
     found, findings = analyze(exitway)
     assert found == [("EXW2032", "never"), ("EXW2032", "old")]
     assert "nothing has used it for 30 days, last at" in findings[1]["message"]
-    assert analyze(exitway, "--unused-days", "60")[0] == []
+    assert analyze(exitway, "--unused-for", "60d")[0] == []
 
 
 def test_dns_says_which_names_lead_nowhere(server, outside):

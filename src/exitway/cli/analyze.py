@@ -35,6 +35,7 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "c
 @click.option(
     "-o",
     "--output",
+    metavar="FORMAT",
     type=click.Choice(["text", "json", "sarif"]),
     default="text",
     help="How to print: text, json, or sarif (2.1.0, for code scanning).",
@@ -61,10 +62,10 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "c
     help="Report rules that expire so soon.",
 )
 @click.option(
-    "--unused-days",
-    metavar="DAYS",
-    type=click.IntRange(1, 36500),
-    default=30,
+    "--unused-for",
+    metavar="DURATION",
+    callback=read_duration,
+    default="30d",
     show_default=True,
     help="Report rules in force that nothing has used for so long.",
 )
@@ -80,7 +81,7 @@ def analyze(
     resolve: bool,
     probe: bool,
     expires_within: timedelta,
-    unused_days: int,
+    unused_for: timedelta,
     show_ignored: bool,
     target: Target,
 ) -> None:
@@ -91,9 +92,9 @@ def analyze(
     \b
     exitway analyze rules/
     exitway analyze rules/ -o sarif --fail-on warning > exitway.sarif
-    exitway analyze --context production --unused-days 90
+    exitway analyze --context production --unused-for 90d
     """  # noqa: D301
-    facts = Facts(datetime.now(UTC), expires_within, timedelta(days=unused_days))
+    facts = Facts(datetime.now(UTC), expires_within, unused_for)
     if files:
         if target != Target():
             raise click.UsageError("either files are analyzed, or what is in force")

@@ -25,12 +25,13 @@ IN_FORCE = "in-force"
 @options.filenames
 @options.namespace
 @click.option(
+    "-o",
+    "--output",
     "--format",
-    "form",
+    metavar="FORMAT",
     type=click.Choice(["text", "markdown", "json"]),
     default="text",
-    show_default=True,
-    help="How to print; markdown is for reviews.",
+    help="How to print: text, json, or markdown, for reviews.",
 )
 @click.option("--exit-code", is_flag=True, help="End with 1 if there are differences, as git does.")
 @options.target
@@ -40,7 +41,7 @@ def diff(
     sides: Sequence[str],
     filenames: Sequence[str],
     namespace: str | None,
-    form: str,
+    output: str,
     exit_code: bool,
     target: Target,
 ) -> None:
@@ -52,7 +53,7 @@ def diff(
 
     \b
     exitway diff old/ new/
-    exitway diff main:rules rules --format markdown
+    exitway diff main:rules rules -o markdown
     exitway diff in-force rules/
     exitway diff -f rules/ --exit-code
     """  # noqa: D301
@@ -69,10 +70,10 @@ def diff(
         message = f"selectors of rules for one destination tell apart more than {MOST_CLASSES} classes of workloads"
         raise Problems([Problem("EXW1812", message, "compare fewer rules at once")]) from None
     locate = report.Locate(_places(before), _places(after))
-    if form == "json":
+    if output == "json":
         click.echo(render.json_text(as_json(found, locate)))
     else:
-        for line in (report.markdown if form == "markdown" else report.text)(found, locate):
+        for line in (report.markdown if output == "markdown" else report.text)(found, locate):
             click.echo(printable(line))
     if exit_code and found:
         ctx.exit(1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exitway.cli import options
-from exitway.cli.since import since
+from exitway.cli.duration import since
 from exitway.settings import Settings
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import click
 
 from exitway.cli import lesson, options
 from exitway.cli.client import Client
+from exitway.cli.duration import since
 from exitway.cli.flows import flow_db
 from exitway.cli.lesson import Asked, Context, write_lesson
-from exitway.cli.since import since
 from exitway.settings import Settings
 
 if TYPE_CHECKING:

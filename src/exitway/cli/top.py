@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exitway.cli import options
+from exitway.cli.duration import read_duration
 from exitway.cli.flows import flow_db
 
 if TYPE_CHECKING:
@@ -30,15 +31,16 @@ _INTERRUPTED = 130
 @options.namespace
 @click.option("--interval", metavar="SECONDS", type=click.FloatRange(0.5, 3600), default=2.0, help="Between two looks.")
 @click.option(
-    "--minutes",
-    metavar="NUMBER",
-    type=click.IntRange(1, 1440),
-    default=15,
+    "--since",
+    metavar="DURATION",
+    callback=read_duration,
+    default="15m",
+    show_default=True,
     help="What was quiet for longer is left out.",
 )
 @click.option("--once", is_flag=True, help="Look for one interval, print what was seen, and end.")
 @options.server
-def top(namespace: str | None, interval: float, minutes: int, once: bool, server: Path | None) -> None:
+def top(namespace: str | None, interval: float, since: timedelta, once: bool, server: Path | None) -> None:
     """Show where programs go now, and how much, by destination: the busiest first.
 
     On a terminal it goes on until `q`; into a pipe it prints one table after the other. Totals are of whole flows, of which one begins each day.
@@ -52,7 +54,7 @@ def top(namespace: str | None, interval: float, minutes: int, once: bool, server
     def looks() -> Iterator[list[Destination]]:
         with closing(History(flow_db(server), read_only=True)) as history:
             while True:
-                yield _look(history, namespace, minutes)
+                yield _look(history, namespace, since)
 
     try:
         with _screen(alone=sys.stdout.isatty() and not once) as show:
@@ -61,10 +63,11 @@ def top(namespace: str | None, interval: float, minutes: int, once: bool, server
         raise SystemExit(_INTERRUPTED) from None
 
 
-def _look(history: History, namespace: str | None, minutes: int) -> list[Destination]:
-    since = (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(timespec="milliseconds")
+def _look(history: History, namespace: str | None, since: timedelta) -> list[Destination]:
+    from exitway.flows.flow import stamp
+
     within = f"{namespace}/" if namespace else ""
-    return [one for one in history.destinations(since) if one.workload.startswith(within)]
+    return [one for one in history.destinations(stamp(datetime.now(UTC) - since)) if one.workload.startswith(within)]
 
 
 def _run(looks: Iterator[list[Destination]], interval: float, show: Callable[[list[str]], None], *, once: bool) -> None:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any
 
 from exitway.names.call import Decision
+
+
+def stamp(moment: datetime) -> str:
+    """A time as flows have it: RFC 3339 in UTC, to the millisecond, so that times are in the order of their texts."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

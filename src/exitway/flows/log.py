@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from exitway.flows.flow import stamp
+
 _CHUNK = 2**18
 _LONGEST = 2**23
 """Bytes of a line that is longer than a chunk."""
@@ -13,7 +15,7 @@ _LONGEST = 2**23
 
 def now() -> str:
     """The time of a flow that is seen now."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return stamp(datetime.now(UTC))
 
 
 class Tail:

@@ -9,10 +9,11 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from exitway.flows import file
+from exitway.flows.flow import stamp
 from exitway.flows.history import lost
 
 _RULES_DAYS = 365
@@ -42,7 +43,7 @@ def prune(path: Path, now: datetime, days: int, megabytes: int) -> int:
 
 
 def _days_before(now: datetime, days: int) -> str:
-    return (now.astimezone(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S")
+    return stamp(now - timedelta(days=days))
 
 
 def size(connection: sqlite3.Connection) -> int:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from exitway.api.status import Refusal, bad_request
+from exitway.flows.flow import stamp
 from exitway.flows.history import History
 from exitway.names.call import Verdict
 from exitway.resources.problem import Problems
@@ -38,7 +39,7 @@ def flow_routes(settings: Settings) -> list[Route]:
         return JSONResponse({"items": [flow.wire() for flow in found]})
 
     async def destinations(request: Request) -> Response:
-        since = request.query_params.get("since") or (datetime.now(UTC) - USUAL_PAST).isoformat(timespec="milliseconds")
+        since = request.query_params.get("since") or stamp(datetime.now(UTC) - USUAL_PAST)
         found = await _ask(settings, lambda history: history.destinations(since))
         return JSONResponse({"items": [one.wire() for one in found]})
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from exitway.flows.flow import Flow
+from exitway.flows.flow import Flow, stamp
 from exitway.flows.history import History, Lost
 from exitway.resources.problem import Problems
 from exitway.resources.registry import Registry
@@ -40,7 +40,7 @@ class Question:
 
     def since(self, now: datetime) -> str | None:
         """The time from which on it asks, RFC 3339."""
-        return (now - timedelta(seconds=self.seconds)).isoformat(timespec="milliseconds") if self.seconds else None
+        return stamp(now - timedelta(seconds=self.seconds)) if self.seconds else None
 
 
 class Seen:
