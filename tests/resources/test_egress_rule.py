@@ -24,7 +24,7 @@ def test_a_rule_means_one_intent():
         },
         to("10.20.0.0/16", "5432/TCP"),
         to("2001:db8::/32", "5432/TCP"),
-        to("api.github.com", "443/HTTP", originateTLS=True, direct=False),
+        to("api.github.com", "443/HTTP", originateTLS=True, direct=False, traceContext=True),
         to("api.internal.example", "443/GRPC", originateTLS=True, caFile="/etc/ca.pem"),
         workloadSelector={"matchLabels": {"tier": "a", "app": "checkout"}},
         action="DENY",
@@ -43,7 +43,12 @@ def test_a_rule_means_one_intent():
                 ),
                 Target((), (ip_network("10.20.0.0/16"),), (port("5432/TCP"),)),
                 Target((), (ip_network("2001:db8::/32"),), (port("5432/TCP"),)),
-                Target((Host("api.github.com"),), (), (Port(443, Protocol.HTTP, originate_tls=True),)),
+                Target(
+                    (Host("api.github.com"),),
+                    (),
+                    (Port(443, Protocol.HTTP, originate_tls=True),),
+                    trace_context=True,
+                ),
                 Target(
                     (Host("api.internal.example"),),
                     (),
@@ -218,6 +223,14 @@ def test_what_is_not_a_network_is_refused(cidr, code, hint):
             ],
         ),
         (
+            to("a.example", "80/HTTP", "443/TLS", traceContext=True),
+            [("EXW2201", "spec.to[0].ports[1].protocol", "traceContext needs HTTP, not TLS")],
+        ),
+        (
+            to("a.example", "80/HTTP", direct=True, traceContext=True),
+            [("EXW0314", "spec.to[0].traceContext", "direct and traceContext contradict each other")],
+        ),
+        (
             to("a.example", "80/HTTP", "443/TLS", methods=["GET"], paths=["/v1/*"]),
             [("EXW0322", "spec.to[0].ports[1].protocol", "methods and paths cannot be seen in TLS")],
         ),
@@ -308,10 +321,10 @@ def test_a_spec_is_judged(spec, faults):
     assert [(code, field) for code, field, _ in problems(wire)] == faults
 
 
-def test_a_deny_rule_originates_nothing():
-    assert [code for code, _, _ in problems(exitway(to("a.example", "80/HTTP", originateTLS=True), action="DENY"))] == [
-        "EXW0309"
-    ]
+@pytest.mark.parametrize(("field", "code"), [("originateTLS", "EXW0309"), ("traceContext", "EXW2201")])
+def test_a_deny_rule_originates_and_tells_nothing(field, code):
+    wire = exitway(to("a.example", "80/HTTP", **{field: True}), action="DENY")
+    assert [(found, where) for found, where, _ in problems(wire)] == [(code, f"spec.to[0].{field}")]
 
 
 @pytest.mark.parametrize(
