@@ -183,3 +183,8 @@ def test_bytes_are_said_in_units(amount, said):
 )
 def test_durations_are_said_in_units(milliseconds, said):
     assert duration(milliseconds) == said
+
+
+def test_numbers_that_are_none_are_wrong_usage(run, recorded):
+    for words in ("top --once --interval nan", "explain --flow 99999999999999999999", "explain --flow 0"):
+        assert run(words).exit_code == 2

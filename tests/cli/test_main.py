@@ -129,3 +129,19 @@ def test_the_reference_is_what_the_commands_and_the_catalogue_say():
     script = Path(__file__).parents[2] / "scripts/update-docs"
     checked = subprocess.run([sys.executable, script, "--check"], check=False, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("words", ["--help", "test tests.yml -v"])
+def test_a_full_disk_is_said_and_is_no_success(files, words):
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [*EXITWAY, *words.split()], check=False, cwd=files, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (result.returncode, result.stderr) == (1, "exitway: no space left on device: the output\n")
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "rules.yml").write_text(HTTPBIN)
+    (tmp_path / "tests.yml").write_text("rules: rules.yml\ndeny: [http://a.example/]\n")
+    return tmp_path

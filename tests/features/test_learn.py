@@ -317,6 +317,21 @@ def test_a_server_that_is_killed_meanwhile_costs_no_more_than_it_did_not_see(exi
     exitway("up")  # it removes what the killed one has left
 
 
+def test_what_is_no_file_is_written_to_and_stays_what_it_is(exitway, learn, outside):
+    exitway("run", "--learn", learn.rules, "--", "sh", "-c", get("http://a.lab.test/x"))
+    os.mkfifo(learn.tests)
+    with subprocess.Popen(["cat", learn.tests], stdout=subprocess.PIPE, text=True) as reader:
+        exitway("learn", "--write", learn.tests, "--overwrite")
+        assert reader.communicate(timeout=30)[0].startswith("# Learned")
+    assert learn.tests.is_fifo()
+    other = learn.rules.with_name("other.yml")
+    other.symlink_to(learn.rules.name)
+    exitway("learn", "--write", other, "--overwrite")
+    assert other.is_symlink()
+    assert learn.rules.read_text().startswith("# Learned from what was recorded")
+    assert "EXW1902" in exitway.result("learn", "--write", "/dev/full", "--overwrite").stderr
+
+
 def test_a_file_is_not_overwritten_unasked(exitway, learn, outside):
     learn.rules.write_text("mine")
     refused = exitway.result("run", "--learn", learn.rules, "--tests", "/nowhere/tests.yml", "--", "echo", "it ran")

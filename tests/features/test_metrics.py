@@ -97,6 +97,7 @@ def test_it_is_in_the_format_that_is_asked_for_and_for_whom_it_is(exitway, port)
     assert content_type.startswith("application/openmetrics-text; version=1.0.0")
     assert text.endswith("# EOF\n")
     assert {"exitway_proxies", "exitway_propagation_seconds"} <= {family.name for family in openmetrics(text)}
+    assert scrape(port, "application/openmetrics-text; version=x")[0] == 200
     assert scrape(port, host="evil.test")[0] == 403  # a page of that name, pointed here
     over_the_socket = subprocess.run(
         ["curl", "-s", "--unix-socket", exitway.settings.socket, "http://exitway/metrics"],

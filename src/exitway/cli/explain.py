@@ -43,7 +43,11 @@ if TYPE_CHECKING:
     help="What is spoken: HTTP, HTTP2, GRPC, TLS, TCP, UDP, ...; by default by URL or port.",
 )
 @click.option(
-    "--flow", "flow_id", metavar="ID", type=int, help="Something that happened, by its id in `exitway flows -o wide`."
+    "--flow",
+    "flow_id",
+    metavar="ID",
+    type=click.IntRange(1, 2**63 - 1),
+    help="Something that happened, by its id in `exitway flows -o wide`.",
 )
 @options.filenames
 @click.option(

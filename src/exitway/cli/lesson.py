@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,20 +110,32 @@ def _faults(path: Path, overwrite: bool) -> Iterable[Problem]:
 
 
 def _write(path: Path, text: str, overwrite: bool) -> None:
-    """Whole, or not at all. It may have come to be since it was asked for."""
+    """Whole, or not at all. It may have come to be since it was asked for; and whoever else may write there does not choose where we write."""
     try:
         if not overwrite:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-            return
-        draft = path.with_name(f".{path.name}.draft")
-        draft.write_text(text, "utf-8")
-        draft.replace(path)
+            _make(path, text)
+        elif path.exists() and not path.is_file():  # a device, a pipe
+            path.write_text(text, "utf-8")
+        else:
+            path = path.resolve()
+            draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+            _make(draft, text)
+            draft.replace(path)
     except FileExistsError:
         raise Problems([*_faults(path, overwrite=False)]) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise Problems([Problem("EXW1902", f"the file cannot be written: {reason}", place=Place(str(path)))]) from None
+
+
+def _make(path: Path, text: str) -> None:
+    with path.open("x", encoding="utf-8") as file:
+        try:
+            file.write(text)
+            file.flush()
+        except OSError:
+            path.unlink()
+            raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,10 @@ The table holds what ``exitway --help`` shows, so that it imports no command; a 
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -154,5 +157,11 @@ def cli(ctx: click.Context, /, **given: object) -> None:
 
 
 def main() -> None:
-    """The console script."""
-    cli(prog_name="exitway")
+    """The console script. A full disk is no fault of ours to trace back."""
+    try:
+        cli(prog_name="exitway")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what could not be written there is not tried again at the end
+        sys.exit(f"exitway: {(error.strerror or '').lower()}: {error.filename or 'the output'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import shutil
 import sys
@@ -27,9 +28,22 @@ _HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
 _INTERRUPTED = 130
 
 
+def _number(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    if math.isnan(value):  # which is in every range
+        raise click.BadParameter(f"{value} is not a number of seconds", ctx, param)
+    return value
+
+
 @click.command("top")
 @options.namespace
-@click.option("--interval", metavar="SECONDS", type=click.FloatRange(0.5, 3600), default=2.0, help="Between two looks.")
+@click.option(
+    "--interval",
+    metavar="SECONDS",
+    type=click.FloatRange(0.5, 3600),
+    callback=_number,
+    default=2.0,
+    help="Between two looks.",
+)
 @click.option(
     "--since",
     metavar="DURATION",

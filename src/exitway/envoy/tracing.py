@@ -48,14 +48,17 @@ def tracing(traces: Traces, workload: str) -> Json:
         "tracing": {
             "provider": _provider(traces),
             "no_context_propagation": True,
-            "operation": "%REQ(:METHOD)%",
+            "operation": "%REQ(:METHOD):32%",
             "max_path_tag_length": 0,
             "custom_tags": [
-                {"tag": "http.url", "value": "http://%REQ(:AUTHORITY)%%PATH(NQ:PATH)%"},  # a query may hold secrets
+                {
+                    "tag": "http.url",
+                    "value": "http://%REQ(:AUTHORITY):512%%PATH(NQ:PATH):2048%",
+                },  # a query may hold secrets
                 {"tag": "exitway.workload", "value": workload},
                 {"tag": "exitway.rule", "value": "%METADATA(ROUTE:exitway:rule)%"},
                 {"tag": "exitway.verdict", "value": f"%CEL({_VERDICT})%"},
-                {"tag": "exitway.decision", "value": "%RESP(X-EXITWAY-DECISION)%"},
+                {"tag": "exitway.decision", "value": "%RESP(X-EXITWAY-DECISION):200%"},
             ],
         },
         # the usual one asks the program's x-request-id whether to trace, and writes into it
