@@ -167,6 +167,40 @@ def test_a_file_that_is_none_is_a_problem_for_readers_and_put_aside_by_the_write
     assert not content or path.with_name("flows.db.damaged").read_bytes() == content
 
 
+@pytest.mark.parametrize("page", [1, 2, 6])
+def test_a_file_that_is_damaged_is_a_problem_for_readers_and_the_writer_begins_anew(path, page):
+    many = [replace(FLOW, id=number, path="/" * 500) for number in range(1, 200)]
+    with closing(written(path, *many)) as history:
+        history.write([], mark="here")
+    with path.open("r+b") as file:
+        file.seek(4096 * page)
+        file.write(b"\xff" * (path.stat().st_size - file.tell()))
+    with pytest.raises(Problems, match="EXW1602"), closing(History(path, read_only=True)) as history:
+        history.select()
+    later = [replace(FLOW, id=number) for number in range(200, 400)]
+    with closing(History(path)) as history:
+        assert history.write(later, [Repeats(7, 1, 0, 0, FLOW.time)], "there") == {7}
+        assert (history.select(), history.next_id, history.mark) == (later, 400, "there")
+    assert path.with_name("flows.db.damaged").exists()
+
+
+@pytest.mark.parametrize("change", ["verdict = 'perhaps'", "labels = '{'", "rule = 'x/y'"])
+def test_what_nobody_knows_is_a_problem(path, change):
+    written(path, FLOW).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE flow SET {change}")
+        connection.commit()
+    with closing(History(path, read_only=True)) as history:
+        for ask in (history.select, lambda: history.get(1)):
+            with pytest.raises(Problems, match="EXW1602"):
+                ask()
+
+
+def test_a_file_that_cannot_be_looked_at_is_a_problem_for_readers(path):
+    with pytest.raises(Problems, match="EXW1602"):
+        History(path.with_name("x" * 300), read_only=True)
+
+
 def test_no_file_is_a_problem_for_readers(path):
     with pytest.raises(Problems, match="EXW1601"):
         History(path, read_only=True)

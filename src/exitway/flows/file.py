@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from exitway.resources.problem import Problem, Problems
+
+_log = logging.getLogger("exitway")
 
 APPLICATION_ID = 0x45585746  # "EXWF"
 SCHEMA_VERSION = 2
@@ -43,13 +48,24 @@ def writing(path: Path) -> sqlite3.Connection:
     try:
         return _opened(path)
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
+        if not is_damaged(error):
             raise
-        for part in ("", "-wal", "-shm"):
-            one = Path(f"{path}{part}")
-            if one.exists():
-                one.replace(f"{path}.damaged{part}")
+        put_aside(path, error)
         return _opened(path)
+
+
+def is_damaged(error: sqlite3.Error) -> bool:
+    """Whether no later try can go better."""
+    return type(error) is sqlite3.DatabaseError
+
+
+def put_aside(path: Path, why: Exception) -> None:
+    """Make room for a file that is whole."""
+    _log.warning("the flows so far cannot be used (%s); they are in %s.damaged", why, path)
+    for part in ("", "-wal", "-shm"):
+        one = Path(f"{path}{part}")
+        if one.exists():
+            one.replace(f"{path}.damaged{part}")
 
 
 def beside(path: Path) -> sqlite3.Connection:
@@ -67,13 +83,20 @@ def reading(path: Path) -> sqlite3.Connection:
     Raises:
         Problems: there is none, or it cannot be read.
     """
-    if not path.exists():
-        hint = "they are written while a server runs; EXITWAY_STATE_DIR says where"
-        raise Problems([Problem("EXW1601", f"there are no flows: {path} does not exist", hint)])
+    with readable(path):
+        if path.exists():
+            return _checked(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", _BUSY_SECONDS, uri=True))
+    hint = "they are written while a server runs; EXITWAY_STATE_DIR says where"
+    raise Problems([Problem("EXW1601", f"there are no flows: {path} does not exist", hint)])
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """What is wrong with a file that is read becomes :class:`Problems`, values that nobody knows included."""
     try:
-        return _checked(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", _BUSY_SECONDS, uri=True))
-    except sqlite3.Error as error:
-        hint = "check the file's owner and mode; one that is damaged is put aside by the next server"
+        yield
+    except (sqlite3.Error, OSError, ValueError, KeyError) as error:
+        hint = "check the file's owner and mode; one that is damaged is put aside by a server that writes to it"
         raise Problems([Problem("EXW1602", f"the flows in {path} cannot be read: {error}", hint)]) from error
 
 

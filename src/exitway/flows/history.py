@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +81,20 @@ class History:
         """A writer makes the file if there is none, and puts aside what it cannot use.
 
         Raises:
-            Problems: there is nothing to read.
-            Lost: there can be nothing written.
+            Problems: there is nothing to read; here and from all that a reader asks.
+            Lost: there can be nothing written; from all that a writer asks, if it can be neither written nor read.
         """
         self.path = path
-        with lost():
+        self._guarded: Callable[[], AbstractContextManager[None]] = partial(file.readable, path) if read_only else lost
+        with self._guarded():
             self._connection = file.reading(path) if read_only else file.writing(path)
-            self.mark, self.next_id = self._connection.execute(_MARK).fetchone()
+            self.mark, self.next_id = "", 1
+            try:
+                self._remember()
+            except sqlite3.Error as error:
+                if read_only or not file.is_damaged(error):
+                    raise
+                self._begin_anew(error)
 
     def write(self, flows: Sequence[Flow], repeats: Sequence[Repeats] = (), mark: str | None = None) -> set[int]:
         """Append flows, in the order of their ids, and count repeats: all, or none and :class:`Lost`. A flow without an id gets one.
@@ -96,13 +104,33 @@ class History:
         numbered = self._numbered(flows)
         next_id = max([self.next_id, *(flow.id + 1 for flow in numbered)])
         mark = self.mark if mark is None else mark
-        with lost(), self._transaction():
-            self._connection.executemany(_INSERT, [row_of(flow) for flow in numbered])
-            rules = [self._count(one) for one in repeats]
-            self._connection.executemany(_USED, _used(numbered, zip(repeats, rules, strict=True)))
-            self._connection.execute("UPDATE mark SET value = ?, next = ?", (mark, next_id))
+        with lost():
+            try:
+                gone = self._write(numbered, repeats, mark, next_id)
+            except sqlite3.Error as error:
+                if not file.is_damaged(error):
+                    raise
+                self._begin_anew(error)
+                gone = self._write(numbered, repeats, mark, next_id)
         self.mark, self.next_id = mark, next_id
+        return gone
+
+    def _write(self, flows: Sequence[Flow], repeats: Sequence[Repeats], mark: str, next_id: int) -> set[int]:
+        with self._transaction():
+            self._connection.executemany(_INSERT, [row_of(flow) for flow in flows])
+            rules = [self._count(one) for one in repeats]
+            self._connection.executemany(_USED, _used(flows, zip(repeats, rules, strict=True)))
+            self._connection.execute("UPDATE mark SET value = ?, next = ?", (mark, next_id))
         return {one.id for one, rule in zip(repeats, rules, strict=True) if rule is None}
+
+    def _remember(self) -> None:
+        self.mark, self.next_id = self._connection.execute(_MARK).fetchone()
+
+    def _begin_anew(self, why: sqlite3.Error) -> None:
+        """What was written before is lost; what comes is not."""
+        self._connection.close()
+        file.put_aside(self.path, why)
+        self._connection = file.writing(self.path)
 
     def select(  # noqa: PLR0913 - each narrows it
         self,
@@ -135,19 +163,27 @@ class History:
 
         Of more than ``limit``, each workload has its share, for what is allowed and for what is denied: nobody's flood hides anything but itself.
         """
-        with lost():
+        with self._guarded():
             rows = self._connection.execute(_DESTINATIONS, (since or "", limit)).fetchall()
-        keys = {rule: shown_key(rule) for rule in {row[6] for row in rows}}
-        return [
-            Destination(
-                workload, name, port, protocol, _VERDICTS[verdict], _REASONS[reason], keys[rule], bool(audit), *numbers
-            )
-            for workload, name, port, protocol, verdict, reason, rule, audit, *numbers in rows
-        ]
+            keys = {rule: shown_key(rule) for rule in {row[6] for row in rows}}
+            return [
+                Destination(
+                    workload,
+                    name,
+                    port,
+                    protocol,
+                    _VERDICTS[verdict],
+                    _REASONS[reason],
+                    keys[rule],
+                    bool(audit),
+                    *numbers,
+                )
+                for workload, name, port, protocol, verdict, reason, rule, audit, *numbers in rows
+            ]
 
     def rule_use(self) -> dict[str, tuple[str, int]]:
         """When a rule decided the last time, and how often, by its key as a string."""
-        with lost():
+        with self._guarded():
             rows = self._connection.execute("SELECT rule, last, count FROM rule_use").fetchall()
         use: dict[str, tuple[str, int]] = {}
         for rule, last, count in rows:
@@ -158,14 +194,14 @@ class History:
     @contextmanager
     def moment(self) -> Iterator[None]:
         """What a reader reads inside is of one moment, ``next_id`` included."""
-        with lost():
+        with self._guarded():
             self._connection.execute("BEGIN")
         try:
-            with lost():
-                self.mark, self.next_id = self._connection.execute(_MARK).fetchone()
+            with self._guarded():
+                self._remember()
             yield
         finally:
-            with lost():
+            if self._connection.in_transaction:
                 self._connection.execute("COMMIT")
 
     def close(self) -> None:
@@ -183,9 +219,9 @@ class History:
         return str(found[0][0]) if found else None
 
     def _flows(self, which: str, values: Sequence[str | int]) -> list[Flow]:
-        with lost():
+        with self._guarded():
             rows = self._connection.execute(f"SELECT {', '.join(COLUMNS)} FROM flow {which}", values).fetchall()  # noqa: S608
-        return [flow_of(row) for row in rows]
+            return [flow_of(row) for row in rows]
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

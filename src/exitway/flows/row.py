@@ -52,8 +52,11 @@ def stored_key(key: Key | None) -> str:
 
 
 def key_of(stored: str) -> Key | None:
-    """None: there is no rule."""
-    return Key(*stored.split("/", 3)) if stored else None
+    """None: there is no rule. Raises :class:`ValueError`: it is no key."""
+    if not stored:
+        return None
+    kind, namespace, name, group = stored.split("/", 3)
+    return Key(kind, namespace, name, group)
 
 
 def shown_key(stored: str) -> str:

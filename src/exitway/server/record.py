@@ -232,8 +232,8 @@ class Recorder:
         except Lost as error:
             self._failed(error)
             return
-        self.wrote(self._pending, repeats)
-        self._pending, self.problem = [], ""
+        written, self._pending, self.problem = self._pending, [], ""
+        self.wrote(written, repeats)
 
     def _failed(self, error: Lost) -> None:
         """What cannot be written now waits, but not without bound; of what has to be given up, uses go before denials."""
