@@ -276,7 +276,7 @@ def test_more_is_learned_when_that_is_asked_for(learn):
     }
     assert "beyond the recording: *.lab.test lets out every name under lab.test at 80/HTTP" in said.stderr
     assert "beyond the recording: requests of every method and path to *.lab.test" in said.stderr
-    assert "TCP is whatever is spoken there: 10.1.2.3/32:80, 198.18.1.5/32:8000" in said.stderr
+    assert "TCP is whatever is spoken there: 10.1.2.3/32:80 and 198.18.1.5/32:8000" in said.stderr
 
 
 def test_what_rules_did_for_the_program_is_learned_with_it(server, learn, lab, tmp_path):

@@ -17,7 +17,7 @@ from exitway.names.words import listed, printable
 
 MOST_LEFT = 50
 """Lines about what was not learned."""
-MOST_PROCESSES = 3
+MOST_NAMES, MOST_PROCESSES = 8, 4
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*|/[A-Za-z0-9._/~%+=&@-]*|\d{1,3}(\.\d{1,3}){3}/\d+")
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
@@ -57,7 +57,7 @@ def _entry(entry: Entry, learned: Learned) -> Iterator[str]:
         uses = learned.behind(entry, name)
         yield f"        - {scalar(name)}  {_comment(said(together(use.seen for use in uses)))}"
         if name.startswith("*."):
-            yield f"          {_comment(f'in the place of {listed(sorted({destination(use) for use in uses}))}')}"
+            yield f"          {_comment(f'in the place of {listed(sorted({destination(use) for use in uses}), MOST_NAMES)}')}"
     yield "      ports:"
     yield from (f"        - {{number: {port.number}, protocol: {port.protocol}}}" for port in entry.ports)
     if entry.methods:
