@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,11 +21,9 @@ if TYPE_CHECKING:
     from exitway.cli.rules import Rules
     from exitway.cli.verify import Verified
     from exitway.explain.explanation import Explanation
-    from exitway.explain.sheet import PlaceOf
     from exitway.explain.target import Packet
     from exitway.flows.flow import Flow
     from exitway.names.call import Call
-    from exitway.names.key import Key
     from exitway.server.trial import Trial
 
 
@@ -100,7 +97,6 @@ def explain(
         raise click.UsageError("give either URL|HOST:PORT or --flow ID")
     if flow_id is not None and (labels or workload or method or proto):
         raise click.UsageError("--flow knows who asked, and what: leave -l, --workload, --method and --proto out")
-    logging.getLogger("exitway").addHandler(logging.NullHandler())  # what matters is said below
     flow = None if flow_id is None else _flow(flow_id, target)
     if flow and output == "text":  # whether there is a server now or not
         click.echo("\n".join(map(printable, then(flow))))
@@ -148,16 +144,6 @@ class Subject:
             hint = "make it in the pod: `kubectl exec POD -- curl ...`"
             raise Problems([Problem("EXW1710", "in a cluster, no call can be tried from here", hint)])
         return verify(explanation, self.asker, self.api, self.rules.registry)
-
-
-def place_of(rules: Rules) -> PlaceOf:
-    """Where a rule, or one of its destinations, stands in the files that were read."""
-
-    def place(rule: Key, target: int | None) -> str:
-        field = f"spec.to[{target}]" if rule.group == "exitway.dev" and target is not None else "spec"
-        return str(rules.place(rule, field) or "")
-
-    return place
 
 
 def _of_options(
@@ -224,7 +210,7 @@ def _print(
     from exitway.explain.sheet import as_json, lines
 
     workload = subject.asker.workload
-    place = place_of(subject.rules)
+    place = subject.rules.place_of
     if output == "json":
         found: dict[str, Any] = as_json(explanation, workload, place)
         found |= {"flow": flow.wire()} if flow else {}

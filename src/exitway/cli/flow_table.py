@@ -9,6 +9,7 @@ import click
 
 from exitway.cli.render import Table
 from exitway.flows.flow import Flow
+from exitway.names.address import bracketed
 from exitway.names.amount import duration, size
 
 SHORT = ("ID", "TIME", "WORKLOAD", "VERDICT", "DESTINATION", "REQUEST", "WHY", "COUNT", "SENT", "RECEIVED")
@@ -47,7 +48,7 @@ def verdict(flow: Flow) -> str:
 
 def destination(name: str, port: int) -> str:
     """``name:port``, ``[address]:port``, or what has no port. Of a long name its two ends: what it belongs to stands at the last."""
-    shown = f"[{name}]" if ":" in name else name
+    shown = bracketed(name)
     if len(shown) > _LONGEST_NAME:
         shown = f"{shown[: _LONGEST_NAME // 3]}...{shown[3 - _LONGEST_NAME * 2 // 3 :]}"
     return f"{shown}:{port}" if port else shown

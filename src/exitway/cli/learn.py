@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +14,7 @@ from exitway.cli.client import Client
 from exitway.cli.duration import since
 from exitway.cli.flows import flow_db
 from exitway.cli.lesson import Asked, Context, write_lesson
+from exitway.names.host import as_label
 from exitway.settings import Settings
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def _what(namespace: str | None, workload: str | None, labels: Mapping[str, str]
 
 def _name(workload: str | None, labels: Mapping[str, str]) -> str:
     """Of the rules."""
-    words = re.sub(r"[^a-z0-9]+", "-", "-".join([(workload or "").rpartition("/")[2], *labels.values()]).lower())
-    return words.strip("-")[:60].strip("-") or "learned"
+    return as_label("-".join([(workload or "").rpartition("/")[2], *labels.values()])) or "learned"
 
 
 def _rules(server: Path | None) -> Registry:

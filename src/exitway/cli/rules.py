@@ -34,6 +34,11 @@ class Rules:
         document = self.documents.get(key)
         return document.place(field) if document else None
 
+    def place_of(self, key: Key, target: int | None) -> str:
+        """Where the rule says what it does, or one of its destinations (by index); empty: it is of no file."""
+        field = f"spec.to[{target}]" if key.group == "exitway.dev" and target is not None else "spec"
+        return str(self.place(key, field) or "")
+
     def in_order(self) -> list[Resource]:
         """The resources: those of files in the order in which they stand there, others in the order of their keys."""
         order = {key: number for number, key in enumerate(self.documents)}

@@ -24,6 +24,7 @@ from exitway.cli import lesson, options
 from exitway.cli.client import Client, Refusal
 from exitway.cli.daemon import Background
 from exitway.cli.lesson import Asked
+from exitway.names.host import as_label
 from exitway.resources.problem import Problem, Problems
 from exitway.settings import Settings
 
@@ -225,8 +226,8 @@ def _name(stem: str) -> str:
 
 
 def _stem(program: str) -> str:
-    """The program's name as a name of Kubernetes (RFC 1123 label)."""
-    return re.sub(r"[^a-z0-9]+", "-", Path(program).name.lower()).strip("-")[:40].strip("-") or "run"
+    """Of its workload's name."""
+    return as_label(Path(program).name, 40) or "run"
 
 
 def _announce(client: Client, workload: dict[str, Any], documents: Sequence[Any]) -> str:

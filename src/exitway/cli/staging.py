@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 
 from exitway.cli.client import Client
-from exitway.cli.explain import place_of
 from exitway.cli.rules import rules_in_files, rules_to_ask
 from exitway.cli.target import Target
 from exitway.explain.scene import Scene
@@ -80,7 +79,7 @@ class Staging:
         def scene_of(workload: Workload, at: datetime) -> Scene:
             return Trial(rules.registry, workload, at, direct=direct)
 
-        return Stage(rules.registry, scene_of, place_of(rules), self.now)
+        return Stage(rules.registry, scene_of, rules.place_of, self.now)
 
 
 def _texts(stage: Stage, keys: Iterable[Key]) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -65,7 +64,6 @@ def test(
     exitway test tests/ -f rules/ --junit report.xml
     exitway test tests.yml --in-force
     """  # noqa: D301
-    logging.getLogger("exitway").addHandler(logging.NullHandler())  # what matters is said below
     began = datetime.now(UTC), time.monotonic()
     in_force = in_force or target != Target()
     if in_force and filenames:

@@ -20,6 +20,7 @@ from exitway.explain.difference import (
     Witness,
 )
 from exitway.explain.target import call_text
+from exitway.names.address import bracketed
 from exitway.names.call import Sort
 from exitway.names.host import Host
 from exitway.names.key import Key
@@ -143,7 +144,7 @@ def _seen(seen: Seen, locate: Callable[[Key], str]) -> str:
 
 
 def _at(to: Host | Network, port: int) -> str:
-    return f"[{to}]:{port}" if ":" in str(to) else f"{to}:{port}"
+    return f"{bracketed(str(to))}:{port}"
 
 
 def _methods(methods: Methods) -> str:

@@ -6,13 +6,12 @@ next one is without it. Which of them is enough is not guessed: who asks tries t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from typing import Any
 
 from exitway.names.call import Call, Sort
-from exitway.names.host import ends_in_number, is_name
+from exitway.names.host import as_label, is_host
 from exitway.names.request import is_plain, is_upper_case
 from exitway.resources.egress_rule import API_VERSION
 from exitway.resources.request import LONGEST_PATH
@@ -50,14 +49,13 @@ def rules_for(call: Call, namespace: str, name: str = "", labels: Mapping[str, s
 def rule_name(call: Call) -> str:
     """A name for a rule for this call: ``api-example-443``."""
     said = call.name or call.asked or call.address
-    stem = re.sub(r"[^a-z0-9]+", "-", said.lower()).strip("-")[:55].strip("-")
-    return f"{stem or 'any'}-{call.port}"
+    return f"{as_label(said, 55) or 'any'}-{call.port}"
 
 
 def _destinations(call: Call) -> Iterator[Wire]:
-    if call.sort is not Sort.TCP and _is_host(call.name):
+    if call.sort is not Sort.TCP and is_host(call.name):
         yield from _by_name(call)
-    if call.asked and _is_host(call.asked) and (call.sort is Sort.TCP or call.asked != call.name):
+    if call.asked and is_host(call.asked) and (call.sort is Sort.TCP or call.asked != call.name):
         yield {"hosts": [call.asked], "ports": [_port(call.port, "TCP")]}
     elif not call.asked and call.address:  # behind any other address that can be dialled stands a name
         yield {"cidrs": [str(ip_network(call.address))], "ports": [_port(call.port, "TCP")]}
@@ -79,8 +77,3 @@ def _by_name(call: Call) -> Iterator[Wire]:
 
 def _port(number: int, protocol: str) -> Wire:
     return {"number": number, "protocol": protocol}
-
-
-def _is_host(name: str) -> bool:
-    """Whether a rule of ``exitway.dev/v1`` can name it."""
-    return is_name(name) and not ends_in_number(name)

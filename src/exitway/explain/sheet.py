@@ -9,6 +9,7 @@ from exitway.explain.explanation import Explanation
 from exitway.explain.near import Near
 from exitway.explain.scene import Way
 from exitway.explain.target import Packet, call_text
+from exitway.names.address import bracketed
 from exitway.names.call import Call, Reason
 from exitway.names.key import Key
 from exitway.names.workload import Workload
@@ -83,8 +84,7 @@ def asked_text(asked: Call | Packet) -> str:
     """What was asked about."""
     if isinstance(asked, Call):
         return call_text(asked)
-    where = asked.name or (f"[{asked.address}]" if ":" in asked.address else asked.address)
-    return f"{asked.protocol} {where}{f':{asked.port}' if asked.port else ''}"
+    return f"{asked.protocol} {asked.name or bracketed(asked.address)}{f':{asked.port}' if asked.port else ''}"
 
 
 def who(workload: Workload) -> str:

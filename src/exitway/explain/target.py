@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import quote
 
-from exitway.names.address import SYNTHETIC
+from exitway.names.address import SYNTHETIC, bracketed
 from exitway.names.call import Call, Sort
 from exitway.names.host import ends_in_number, is_name
 from exitway.names.port import Protocol
@@ -80,7 +80,7 @@ def read_target(
 
 def call_text(call: Call) -> str:
     """A call as people write it: ``GET http://httpbin.org/get``, ``TLS api.example:443``, ``TCP 192.0.2.7:5432``."""
-    name = call.name or call.asked or _bracketed(call.address)
+    name = call.name or call.asked or bracketed(call.address)
     if call.sort is Sort.HTTP:
         return f"{call.method} http://{name}{'' if call.port == 80 else f':{call.port}'}{call.path}"
     return f"{call.sort.upper()} {name}:{call.port}"
@@ -118,7 +118,7 @@ def _read(text: str, method: str, protocol: str) -> Call | Packet:
     if spoken == "TCP":
         return Call(Sort.TCP, port, "", address, asked=name)
     method = method or ("POST" if spoken == "GRPC" else "GET")
-    return Call(Sort.HTTP, port, name or _bracketed(address), address, name, method, _request_target(method, path))
+    return Call(Sort.HTTP, port, name or bracketed(address), address, name, method, _request_target(method, path))
 
 
 def _without_word(text: str, method: str, protocol: str) -> tuple[str, str, str]:
@@ -229,7 +229,3 @@ def _check_request(spoken: str, scheme: str, method: str, path: str, text: str) 
     if path.strip("/") and not scheme:
         hint = f"write http://{text} or https://{text}"
         raise _Fault("EXW1701", f"{quoted(text)} is neither a URL nor HOST:PORT", hint)
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address

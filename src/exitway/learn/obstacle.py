@@ -10,7 +10,7 @@ from exitway.flows.flow import Flow
 from exitway.names.address import SYNTHETIC, endpoint
 from exitway.names.call import Call, Reason, Sort
 from exitway.names.guard import audited, permitted
-from exitway.names.host import LOCAL_HOST, ends_in_number, is_name
+from exitway.names.host import LOCAL_HOST, is_host
 from exitway.names.request import is_plain, is_upper_case
 from exitway.resources.request import LONGEST_PATH
 
@@ -104,7 +104,7 @@ def _refused(flow: Flow, call: Call, wanted: Wanted) -> Iterator[str]:
 def _unsaid(call: Call, wanted: Wanted) -> Iterator[str]:
     """What rules have no words for."""
     name = call.name or call.asked or ""
-    if not is_name(name) or ends_in_number(name):
+    if not is_host(name):
         yield "no rule can name it: it is not a host name, or the authority is an address"
     if call.sort is Sort.TLS and call.asked not in (None, call.name):
         yield f"it was TLS to another name than the program had asked for ({call.asked or 'an address'}), which no rule allows"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from exitway.learn.terms import Terms, destinations, terms
 from exitway.learn.use import Labels, Use
 from exitway.learn.wildcard import widened
 from exitway.names.call import Sort
+from exitway.names.host import as_label
 from exitway.names.workload import Workload
 from exitway.resources.egress_rule import API_VERSION
 from exitway.resources.egress_rule_form import MAX_DESTINATIONS
@@ -101,18 +101,13 @@ def rules(learned: Sequence[Learned], name: str) -> list[Rule]:
     made: list[Rule] = []
     for kind in learned:
         alone = sum(other.namespace == kind.namespace for other in learned) == 1
-        stem = name if alone else _name([name, *(value for _, value in kind.labels)])
+        stem = name if alone else as_label("-".join([name, *(value for _, value in kind.labels)]))
         items = entries(kind.terms)
         for start in range(0, len(items), MAX_DESTINATIONS):
             taken = {rule.name for rule in made if rule.learned.namespace == kind.namespace}
             free = next(one for one in _numbered(stem) if one not in taken)
             made.append(Rule(free, kind, tuple(items[start : start + MAX_DESTINATIONS])))
     return made
-
-
-def _name(words: Iterable[str]) -> str:
-    """As a name of Kubernetes (RFC 1123 label)."""
-    return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")[:60].strip("-")
 
 
 def _numbered(stem: str) -> Iterator[str]:

@@ -32,6 +32,11 @@ The only ports that a workload may not bind (``capture/seal.py``): one that took
 """
 
 
+def bracketed(address: str) -> str:
+    """A name or an address as it stands before a port: ``[2001:db8::5]``."""
+    return f"[{address}]" if ":" in address else address
+
+
 def endpoint(text: str) -> tuple[str, int]:
     """Address and port of ``address:port`` or ``[address]:port``."""
     address, _, port = text.rpartition(":")

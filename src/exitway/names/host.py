@@ -33,9 +33,19 @@ def is_label(text: str) -> bool:
     return _LABEL.match(text) is not None
 
 
+def as_label(text: str, longest: int = 60) -> str:
+    """The text as a DNS label in lower case, as Kubernetes names things (RFC 1123); empty: nothing of it can stand in one."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:longest].strip("-")
+
+
 def is_name(text: str) -> bool:
     """Whether the text is a name of labels joined by dots, at most 253 characters together (RFC 1123; RFC 1035, section 2.3.4)."""
     return len(text) <= _MAX_LENGTH and all(map(is_label, text.split(".")))
+
+
+def is_host(name: str) -> bool:
+    """Whether a rule of ``exitway.dev/v1`` can name it: it is a name, and nobody reads an address in it."""
+    return is_name(name) and not ends_in_number(name)
 
 
 def ends_in_number(name: str) -> bool:

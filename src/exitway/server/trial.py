@@ -5,6 +5,7 @@ What the kernel decides before the proxy sees a packet (its listener, or past it
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -26,6 +27,9 @@ from exitway.resources.intent import Intent
 from exitway.resources.registry import Registry
 from exitway.resources.resource import Resource
 from exitway.server.program import Member, Program
+
+logging.getLogger("exitway").addHandler(logging.NullHandler())
+"""Where nobody listens, what serving would log is not shown: who asks is told it as part of the answer."""
 
 _ID = "trial"
 _PROXY = Proxy("127.0.0.1:53", 0, "/dev/null")
