@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from exitway.flows.access_log import CROWD
 from exitway.learn.obstacle import Wanted
 from exitway.learn.use import read
 from exitway.names.call import Call, Decision, Reason, Sort, Verdict
@@ -78,6 +79,12 @@ def test_what_went_out_is_learned_also_where_it_failed_outside(record):
     recording = read([record], Wanted())
     assert len(recording.uses) == 1
     assert not recording.left
+
+
+def test_of_a_flood_what_was_not_read_is_said():
+    recording = read([flow(GET, count=7, detail=CROWD)], Wanted())
+    assert len(recording.uses) == 1
+    assert [(left.what, left.passed, left.seen.count) for left in recording.left] == [("some calls", True, 6)]
 
 
 def test_a_connection_on_which_nothing_is_said_does_not_make_a_rule_wider():

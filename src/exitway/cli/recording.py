@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from exitway.cli import problems
-from exitway.cli.client import Client, Unreachable
+from exitway.cli.client import Client
 from exitway.cli.lesson import Asked, Context, write_lesson
 from exitway.resources.problem import Problems
 
@@ -76,7 +76,7 @@ class Recording:
         path = f"/exitway/v1/workloads/{quote(self.run.identity, safe='')}/end"
         try:
             settled = self.client.request("POST", path, {}, SETTLED_SECONDS)["settled"]
-        except Unreachable as away:
+        except Problems as away:
             problems.show(away.problems)
             settled = False
         if not settled:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from exitway.flows.access_log import CROWD
 from exitway.flows.flow import Flow
 
 
@@ -29,6 +30,7 @@ class Seen:
     @classmethod
     def of(cls, flow: Flow) -> Seen:
         """What one record says."""
+        failed = flow.detail.removesuffix(CROWD).strip()
         return cls(
             flow.count,
             flow.time,
@@ -36,7 +38,7 @@ class Seen:
             flow.sent,
             flow.received,
             frozenset({flow.workload}),
-            *(frozenset(filter(None, {said})) for said in (flow.process, flow.protocol, flow.method, flow.detail)),
+            *(frozenset(filter(None, {said})) for said in (flow.process, flow.protocol, flow.method, failed)),
         )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from exitway.explain.least import PASSING_LABELS
 from exitway.explain.target import call_text
+from exitway.flows.access_log import CROWD
 from exitway.flows.flow import Flow
 from exitway.learn.obstacle import Wanted, is_synthetic, obstacle, private_addresses, went_out, without_name
 from exitway.learn.seen import NOTHING, Seen, together
@@ -73,7 +74,9 @@ def read(flows: Iterable[Flow], wanted: Wanted, vouchers: Vouchers = lambda _: N
         elif call is not None:
             use = Use(_learned(call), flow.namespace, lasting(flow.labels), flow.decision.direct, vouchers(flow))
             uses[use].append(flow)
-            if _uncounted(flow, call) and not wanted.hosts_only:
+            if flow.count > 1 and flow.detail.endswith(CROWD):
+                left[_UNREAD].append(replace(flow, count=flow.count - 1))
+            elif _uncounted(flow, call) and not wanted.hosts_only:
                 left[_further(call)].append(replace(flow, count=flow.count - 1))
     return Recording(
         tuple(replace(use, seen=_seen(seen), addresses=_addresses(seen)) for use, seen in uses.items()),
@@ -81,6 +84,7 @@ def read(flows: Iterable[Flow], wanted: Wanted, vouchers: Vouchers = lambda _: N
     )
 
 
+_UNREAD = Left("some calls", "there were so many at once that they were counted, and not read one by one", passed=True)
 SILENT = "nothing was said on it, and what else was spoken there is learned"
 """Connections that programs keep for later. A rule for TCP would let out whatever is spoken there."""
 

@@ -153,7 +153,7 @@ class Recorder:
         self.tell([Flow(now(), observed.workload, name, call.address, call.port, "TCP", decision, detail)])
 
     async def up_to_now(self) -> None:
-        """Wait until all is written that the log holds now. A disk that is full is waited for."""
+        """Wait until all is written that the log holds now."""
         for _ in ("begun already", "begun from now on"):
             await self._round.wait()
         self._commit(at_once=True)
@@ -162,7 +162,7 @@ class Recorder:
         """Write flows as they come, until cancelled; ``begun`` gets the line of all that runs, when it is first told of."""
         while True:
             try:
-                await self._read(begun)
+                all_read = await self._read(begun)
                 self._commit()
                 await self._keep_small(admin_socket)
                 if len(self.reader.live) > self._much_live:
@@ -171,8 +171,9 @@ class Recorder:
                 _log.warning("the access log cannot be read, or not be kept small: %s", error)
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
-                ended, self._round = self._round, asyncio.Event()
-                ended.set()
+                if all_read:
+                    ended, self._round = self._round, asyncio.Event()
+                    ended.set()
             await asyncio.sleep(INTERVAL_SECONDS)
 
     async def retain(self, days: int, megabytes: int) -> None:
@@ -197,15 +198,16 @@ class Recorder:
             self._unread.rotated()
             self._carrying = True
 
-    async def _read(self, begun: Callable[[bytes], None]) -> None:
-        """What is there. It takes half of a processor at most, so that others are served while there is much."""
+    async def _read(self, begun: Callable[[bytes], None]) -> bool:
+        """What is there; whether that was all. It takes half of a processor at most, so that others are served while there is much."""
         until = time.monotonic() + READ_SECONDS
         for chunk in self._unread.chunks():
             before = time.monotonic()
             self._take(chunk, begun, MUCH_UNREAD)
             await asyncio.sleep(time.monotonic() - before)
             if before > until:
-                return
+                return False
+        return True
 
     def _take(self, lines: Iterable[bytes], begun: Callable[[bytes], None], much: int) -> None:
         self._pending += self.reader.flows(lines, begun, hurry=self._unread.unread > much)

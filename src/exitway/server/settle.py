@@ -19,6 +19,7 @@ from exitway.server.supervise import aside
 DRAINED_SECONDS = 5.0
 """Envoy ends what a listener holds one second after it is told that the listener goes (``--drain-time-s``)."""
 LOGGED_SECONDS = 5.0
+READ_SECONDS = 60.0
 _INTERVAL_SECONDS = 0.02
 _DRAINING = "listener_manager.total_listeners_draining"
 
@@ -31,9 +32,10 @@ async def settle(admin_socket: Path, access_log: Path, read: Callable[[], Awaita
         mark = secrets.token_hex(8)
         await asyncio.to_thread(admin, admin_socket, "GET", f"{MARK}{mark}")
         logged = await _until(lambda: _logged(access_log, before, mark.encode()), LOGGED_SECONDS)
-    except OSError:
+        async with asyncio.timeout(READ_SECONDS):
+            await read()
+    except (OSError, TimeoutError):
         return False
-    await read()
     return drained and logged
 
 
