@@ -77,7 +77,7 @@ def test_a_try_is_refused_at_once_and_recorded(server, outside, what):
 def test_a_denial_over_http_says_who_what_why_and_what_to_do(server):
     said = server("run", "-n", "shop", "--name", "w", "--", "curl", "-s", "-i", "http://httpbin.org/")
     assert "x-exitway-decision: deny; reason=no-rule" in said
-    for word in ("shop/w", "httpbin.org", "port 80", "no egress rule", "exitway create"):
+    for word in ("shop/w", "httpbin.org", "port 80", "no egress rule", "exitway explain"):
         assert word in said
 
 

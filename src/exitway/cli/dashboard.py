@@ -22,7 +22,13 @@ from exitway.settings import Settings
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Listen at this port; by default at a free one.")
+@click.option(
+    "--port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Listen at this port; by default at a free one.",
+)
 @click.option("--no-open", is_flag=True, help="Only print the address; open no browser.")
 @options.server
 def dashboard(port: int, no_open: bool, server: Path | None) -> None:

@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 @click.argument("call", metavar="URL|HOST:PORT", required=False)
 @options.namespace
 @options.labels
-@click.option("--workload", metavar="NAME", help="A workload that runs, with its labels and the rules it has brought.")
+@click.option(
+    "--workload",
+    metavar="NAME",
+    help="A workload that runs: NAME, or NAMESPACE/NAME; with its labels and the rules that it brought.",
+)
 @click.option("--method", metavar="METHOD", default="", help="The method of an HTTP request; by default GET.")
 @click.option(
     "--proto",
@@ -44,7 +48,7 @@ if TYPE_CHECKING:
     "flow_id",
     metavar="ID",
     type=click.IntRange(1, 2**63 - 1),
-    help="Something that happened, by its id in `exitway flows -o wide`.",
+    help="Something that happened, by its id in `exitway flows`.",
 )
 @options.filenames
 @click.option(
@@ -191,7 +195,7 @@ def _flow(identity: int, target: Target) -> Flow:
     with closing(History(flow_db(target.server), read_only=True)) as history:
         flow = history.get(identity)
     if flow is None:
-        raise Problems([Problem("EXW1711", f"there is no flow {identity}", "`exitway flows -o wide` shows their ids")])
+        raise Problems([Problem("EXW1711", f"there is no flow {identity}", "`exitway flows` shows their ids")])
     return flow
 
 
@@ -208,6 +212,7 @@ def _print(
     explanation: Explanation, subject: Subject, output: str, flow: Flow | None, verified: Verified | None
 ) -> None:
     from exitway.explain.sheet import as_json, lines
+    from exitway.resources.text import yaml_text
 
     workload = subject.asker.workload
     place = subject.rules.place_of
@@ -224,4 +229,4 @@ def _print(
     if explanation.least:
         if output == "text":
             click.echo("\nThe smallest rule that would allow it, for `exitway create -f -`:\n")
-        click.echo(render.yaml_text(explanation.least), nl=False)
+        click.echo(yaml_text(explanation.least), nl=False)

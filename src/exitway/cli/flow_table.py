@@ -8,7 +8,7 @@ from datetime import datetime
 import click
 
 from exitway.cli.render import Table
-from exitway.flows.flow import Flow
+from exitway.flows.flow import AUDIT, Flow, shown_verdict
 from exitway.names.address import bracketed
 from exitway.names.amount import duration, size
 
@@ -16,8 +16,6 @@ SHORT = ("ID", "TIME", "WORKLOAD", "VERDICT", "DESTINATION", "REQUEST", "WHY", "
 WIDE = (*SHORT, "PROTOCOL", "ADDRESS", "UPSTREAM", "PROCESS", "TOOK", "LAST", "DETAIL")
 _FLOORS = {"ID": 3, "TIME": 19, "WORKLOAD": 12, "DESTINATION": 20, "REQUEST": 12, "WHY": 12, "COUNT": 5, "SENT": 7}
 _LONGEST, _LONGEST_NAME = 60, 90
-AUDIT = "audit"
-"""In the place of a verdict: it would have been denied."""
 COLOURS = {"deny": "red", AUDIT: "yellow"}
 
 
@@ -37,13 +35,8 @@ class FlowTable:
     def line(self, flow: Flow) -> str:
         """One flow; what is denied is red on a terminal."""
         line = self._table.line(_cells(flow, self._columns))
-        colour = COLOURS.get(verdict(flow))
+        colour = COLOURS.get(_verdict(flow))
         return click.style(line, fg=colour) if colour else line
-
-
-def verdict(flow: Flow) -> str:
-    """As people see it."""
-    return AUDIT if flow.audit and not flow.decision.allowed else flow.decision.verdict.value
 
 
 def destination(name: str, port: int) -> str:
@@ -59,7 +52,7 @@ def _cells(flow: Flow, columns: Sequence[str]) -> list[str]:
         "ID": str(flow.id),
         "TIME": _local(flow.time),
         "WORKLOAD": flow.workload,
-        "VERDICT": verdict(flow),
+        "VERDICT": _verdict(flow),
         "DESTINATION": destination(flow.name or flow.address, flow.port),
         "REQUEST": _request(flow),
         "WHY": _why(flow),
@@ -78,6 +71,10 @@ def _cells(flow: Flow, columns: Sequence[str]) -> list[str]:
             "DETAIL": flow.detail or "-",
         }
     return [cells[column] for column in columns]
+
+
+def _verdict(flow: Flow) -> str:
+    return shown_verdict(flow.decision.verdict, audit=flow.audit)
 
 
 def _local(time: str) -> str:

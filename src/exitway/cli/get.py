@@ -92,6 +92,8 @@ def print_resources(wires: Sequence[Any], output: str, *, one: bool) -> None:
 def frameless(wire: Any, output: str) -> str:
     """A resource in a format that needs nothing around it: ``yaml`` or ``name``."""
     if output == "yaml":
-        return f"{render.yaml_text(wire)}---"
+        from exitway.resources.text import yaml_text
+
+        return f"{yaml_text(wire)}---"
     group = wire["apiVersion"].partition("/")[0]
     return f"{wire['kind'].lower()}.{group}/{wire['metadata']['name']}"

@@ -63,14 +63,6 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def yaml_text(wire: Json) -> str:
-    """One YAML document, its fields in the order of the server."""
-    import yaml
-
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return str(yaml.dump(wire, Dumper=dumper, sort_keys=False, default_flow_style=False))
-
-
 def json_text(value: object) -> str:
     """Indented JSON."""
     return json.dumps(value, indent=2)

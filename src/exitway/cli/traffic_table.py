@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import click
 
-from exitway.cli.flow_table import AUDIT, COLOURS, destination
+from exitway.cli.flow_table import COLOURS, destination
 from exitway.cli.render import Table
+from exitway.flows.flow import shown_verdict
 from exitway.flows.history import Destination
 from exitway.names.amount import size
 
@@ -70,7 +71,7 @@ def _summary(now: Sequence[Destination], grown: Iterable[_Grown]) -> str:
 
 
 def _verdict(one: Destination) -> str:
-    return AUDIT if one.audit and one.verdict == "deny" else one.verdict
+    return shown_verdict(one.verdict, audit=one.audit)
 
 
 def _coloured(one: Destination, line: str) -> str:

@@ -7,13 +7,14 @@ from functools import cached_property
 from typing import Any
 
 from exitway.explain.caveats import caveats, inward_text, is_inward
-from exitway.explain.least import PASSING_LABELS, rules_for
+from exitway.explain.least import rules_for
 from exitway.explain.near import Near, nearest, target_of
 from exitway.explain.scene import Scene, Way
 from exitway.explain.target import Packet
 from exitway.names.call import Call, Decision, Reason, Verdict
 from exitway.names.key import Key
 from exitway.names.request import is_plain
+from exitway.names.workload import lasting
 from exitway.policy.decide import decide
 from exitway.resources import kinds
 from exitway.resources.conflicts import conflicts
@@ -98,8 +99,7 @@ def least_that_allows(scene: Scene, call: Call) -> dict[str, Any] | None:
     """The smallest rule with which the verdict becomes ALLOW, tried with those that there are; None: none does, or none should."""
     if not call.asked and is_inward(call.address):
         return None
-    labels = {key: value for key, value in scene.workload.labels.items() if key not in PASSING_LABELS}
-    for wire in rules_for(call, scene.workload.namespace, labels=labels):
+    for wire in rules_for(call, scene.workload.namespace, labels=lasting(scene.workload.labels)):
         rule = kinds.read(
             {**wire, "metadata": {**wire["metadata"], "name": _free_name(scene, wire["metadata"]["name"])}}
         )

@@ -18,12 +18,6 @@ from exitway.resources.request import LONGEST_PATH
 
 Wire = dict[str, Any]
 
-PASSING_LABELS = (
-    "pod-template-hash", "controller-revision-hash", "pod-template-generation", "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index",
-    "controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-completion-index",
-)  # fmt: skip
-"""Labels that the next pod of the same workload has otherwise (https://kubernetes.io/docs/reference/labels-annotations-taints/)."""
-
 
 def least_rule(call: Call, namespace: str, name: str = "", labels: Mapping[str, str] | None = None) -> Wire | None:
     """The smallest EgressRule that speaks of the call, as it is written; None: no rule can.

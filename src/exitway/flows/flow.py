@@ -8,7 +8,15 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from exitway.names.call import Decision
+from exitway.names.call import Decision, Verdict
+
+AUDIT = "audit"
+"""The verdict that people are shown on what rules deny, and an audit lets through."""
+
+
+def shown_verdict(verdict: Verdict, *, audit: bool) -> str:
+    """``allow``, ``deny`` or ``audit``."""
+    return AUDIT if audit and verdict is Verdict.DENY else verdict.value
 
 
 def stamp(moment: datetime) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from exitway.flows.flow import Flow
-from exitway.names.address import SYNTHETIC, endpoint
+from exitway.names.address import endpoint
 from exitway.names.call import Call, Reason, Sort
 from exitway.names.guard import audited, permitted
 from exitway.names.host import LOCAL_HOST, is_host
@@ -118,8 +118,3 @@ def _unsaid(call: Call, wanted: Wanted) -> Iterator[str]:
         yield "no rule can name its method (--hosts-only leaves methods and paths out)"
     if not is_plain(call.path) or set("*?") & set(call.path) or "%2A" in call.path or len(call.path) > LONGEST_PATH:
         yield "no rule can name its path, which servers read in more than one way (--hosts-only leaves methods and paths out)"
-
-
-def is_synthetic(address: str) -> bool:
-    """Whether a name stands behind the address."""
-    return any(ip_address(address) in network for network in SYNTHETIC)

@@ -6,16 +6,17 @@ What counts is what went out: what a rule let out, and what an audit let through
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from exitway.explain.least import PASSING_LABELS
-from exitway.explain.target import call_text
+from exitway.explain.recorded import asked_by
+from exitway.explain.target import Packet, call_text
 from exitway.flows.access_log import CROWD
 from exitway.flows.flow import Flow
-from exitway.learn.obstacle import Wanted, is_synthetic, obstacle, private_addresses, went_out, without_name
+from exitway.learn.obstacle import Wanted, obstacle, private_addresses, went_out, without_name
 from exitway.learn.seen import NOTHING, Seen, together
 from exitway.names.call import Call, Sort
+from exitway.names.workload import lasting
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -72,7 +73,13 @@ def read(flows: Iterable[Flow], wanted: Wanted, vouchers: Vouchers = lambda _: N
         elif _is_silent(flow) and _where(flow) in spoken:
             left[Left(_what(flow, call), SILENT, passed=False)].append(flow)
         elif call is not None:
-            use = Use(_learned(call), flow.namespace, lasting(flow.labels), flow.decision.direct, vouchers(flow))
+            use = Use(
+                _learned(call),
+                flow.namespace,
+                tuple(sorted(lasting(flow.labels).items())),
+                flow.decision.direct,
+                vouchers(flow),
+            )
             uses[use].append(flow)
             if flow.count > 1 and flow.detail.endswith(CROWD):
                 left[_UNREAD].append(replace(flow, count=flow.count - 1))
@@ -100,21 +107,10 @@ def _where(flow: Flow) -> tuple[str, str, int]:
 
 def call_of(flow: Flow) -> Call | None:
     """The call that a flow was, as any workload would make it: the name behind an address counts, not the address. None: it was not TCP."""
-    sort = Sort.HTTP if flow.protocol.startswith("HTTP") else _SORTS.get(flow.protocol)
-    if sort is None:
+    asked = asked_by(flow)
+    if isinstance(asked, Packet):
         return None
-    address, asked = ("", flow.asked or flow.name) if is_synthetic(flow.address) else (flow.address, "")
-    name = "" if sort is Sort.TCP else flow.name
-    call = Call(sort, flow.port, name, address, asked)
-    return replace(call, method=flow.method, path=flow.path) if sort is Sort.HTTP else call
-
-
-_SORTS = {"TLS": Sort.TLS, "TCP": Sort.TCP}
-
-
-def lasting(labels: Mapping[str, str]) -> Labels:
-    """Labels that are the workload's, not of one of its lives."""
-    return tuple(sorted((key, value) for key, value in labels.items() if key not in PASSING_LABELS))
+    return replace(asked, method=flow.method) if asked.sort is Sort.HTTP else asked  # no method is made up
 
 
 def _uncounted(flow: Flow, call: Call) -> bool:

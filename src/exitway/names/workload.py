@@ -8,6 +8,17 @@ from dataclasses import dataclass, field
 SYSTEM_NAMESPACE = "exitway-system"
 """Rules of this namespace hold for the workloads of every namespace."""
 
+_PASSING_LABELS = frozenset({
+    "pod-template-hash", "controller-revision-hash", "pod-template-generation", "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index",
+    "controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-completion-index",
+})  # fmt: skip
+"""Those that the next pod of the same workload has otherwise (https://kubernetes.io/docs/reference/labels-annotations-taints/)."""
+
+
+def lasting(labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels that are the workload's, not of one of its lives: those that a rule may select it by."""
+    return {key: value for key, value in labels.items() if key not in _PASSING_LABELS}
+
 
 @dataclass(frozen=True, slots=True)
 class Selector:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from exitway.flows.flow import Flow, Repeats
+from exitway.flows.flow import Flow, Repeats, shown_verdict
 from exitway.names.call import Reason, Verdict
 
 OTHER = "_other"
@@ -19,9 +19,6 @@ MOST_RULES = 1000
 
 MOST_USES = 20_000
 """Flows of which repeats are counted without a look into the history."""
-
-AUDIT = "audit"
-"""The verdict on what rules deny, and an audit lets through."""
 
 
 class Bounded:
@@ -100,8 +97,7 @@ class Traffic:
         rule = str(decision.because or "")
         if rule and self._rule(f"{namespace} {rule}") is OTHER:
             rule = OTHER
-        verdict = AUDIT if flow.audit and not decision.allowed else decision.verdict.value
-        return namespace, rule, verdict, decision.reason.value
+        return namespace, rule, shown_verdict(decision.verdict, audit=flow.audit), decision.reason.value
 
     def _total(self, labels: Labels) -> Total:
         if labels not in self._totals:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import yaml
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -14,6 +13,7 @@ from starlette.routing import Route
 from exitway.api.status import Refusal, bad_request
 from exitway.flows.flow import Flow
 from exitway.flows.history import History
+from exitway.resources.text import yaml_text
 from exitway.web.live import Sources, events
 from exitway.web.page import ROOT, File, files
 from exitway.web.search import Search
@@ -86,20 +86,15 @@ def _rule_for(identity: int, sources: Sources, advice: Callable[[Flow], Advice])
     if flow is None:
         raise Refusal(404, "NotFound", "this flow is not in the history any more")
     given = advice(flow)
-    text = _yaml(given.rule) if given.rule else ""
+    text = yaml_text(given.rule) if given.rule else ""
     return {"yaml": text, "why": given.why, "namespace": flow.namespace}
 
 
 def _rule_in_force(key: str, api_version: str, sources: Sources) -> Json:
     for resource in sources.registry():
         if str(resource.key) == key and resource.api_version == api_version:
-            return {"yaml": _yaml(dict(resource.wire)), "namespace": resource.key.namespace}
+            return {"yaml": yaml_text(resource.wire), "namespace": resource.key.namespace}
     raise Refusal(404, "NotFound", "this rule is not in force any more")
-
-
-def _yaml(wire: Json) -> str:
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return str(yaml.dump(wire, Dumper=dumper, sort_keys=False, default_flow_style=False, width=100))
 
 
 def _number(text: str, name: str) -> int:
