@@ -102,7 +102,8 @@ class Server(Engine):
         """Ends when there has been no workload for a while, and none is about to come."""
         since = time.monotonic()
         with self.settings.arrivals.open("a") as arrivals:
-            while time.monotonic() - since < IDLE_SECONDS or not _alone(arrivals):
+            # who has just arrived has let go of the lock, and is running
+            while self.workloads.running or time.monotonic() - since < IDLE_SECONDS or not _alone(arrivals):
                 if self.workloads.running:
                     since = time.monotonic()
                 await asyncio.sleep(0.1)
