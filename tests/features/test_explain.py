@@ -79,6 +79,12 @@ def test_an_audit_is_said(server):
         said = server.result("explain", "--workload", "watched", "https://a.lab.test/")
         assert said.returncode == 1
         assert "under audit: this is recorded, and let through all the same" in said.stdout
+        for call in ("http://169.254.169.254/", "http://host.exitway.internal:9/", "CONNECT http://a.lab.test:443"):
+            said = server.result("explain", "--workload", "watched", call, "--verify")
+            assert "not even an audit" in said.stdout
+            assert "HTTP/1.1 2" not in said.stdout
+        assert "sent: CONNECT a.lab.test:443 with Host" in said.stdout
+        assert "came back: HTTP/1.1 404" in said.stdout
         watched.stdin.close()
 
 

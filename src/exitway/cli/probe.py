@@ -29,10 +29,15 @@ def main() -> None:
 def _sent(call: dict[str, Any]) -> str:
     where = f"{call['dial']} port {call['port']}"
     if call["sort"] == "http":
-        return f"{call['method']} {call['path']} with Host: {call['authority']}, to {where}"
+        return f"{call['method']} {_target(call)} with Host: {call['authority']}, to {where}"
     if call["sort"] == "tls":
         return f"a ClientHello {'for ' if call['name'] else 'without a name'}{call['name']}, to {where}"
     return f"a datagram to {where}" if call["sort"] == "udp" else f"a connection to {where}, and nothing on it"
+
+
+def _target(call: dict[str, Any]) -> str:
+    """CONNECT has none but the authority (RFC 9112, section 3.2.3)."""
+    return str(call["path"]) or f"{call['name']}:{call['port']}"
 
 
 def _made(call: dict[str, Any]) -> str:
@@ -52,7 +57,7 @@ def _made(call: dict[str, Any]) -> str:
 
 
 def _request(connection: socket.socket, call: dict[str, Any]) -> str:
-    head = f"{call['method']} {call['path'] or '*'} HTTP/1.1\r\nHost: {call['authority']}\r\nUser-Agent: exitway-explain\r\n"
+    head = f"{call['method']} {_target(call)} HTTP/1.1\r\nHost: {call['authority']}\r\nUser-Agent: exitway-explain\r\n"
     connection.sendall(f"{head}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
     said = connection.makefile("rb").readline(200)
     return said.decode("latin-1").strip() or "the connection was closed"

@@ -23,7 +23,7 @@ _NEVER, _ALWAYS = tuple(map(ip_network, NEVER)), tuple(map(ip_network, ALWAYS))
 def caveats(scene: Scene, call: Call, decision: Decision, way: Way) -> Iterator[str]:
     """Sentences."""
     if scene.audit and not decision.allowed:
-        yield "the workload is under audit: this is recorded, and let through all the same"
+        yield _of_the_audit(call)
     if decision.direct:
         yield "it goes through the kernel, past the proxy: what is said there is not looked at"
     if decision.allowed and call.asked and not decision.direct and call.asked != LOCAL_HOST:
@@ -41,6 +41,16 @@ def caveats(scene: Scene, call: Call, decision: Decision, way: Way) -> Iterator[
         yield f"over HTTP/1 the proxy knows no method {call.method}, and answers 400; over HTTP/2 it does not mind"
     if decision.allowed and not call.asked and is_inward(call.address):
         yield inward_text(call.address)
+
+
+def _of_the_audit(call: Call) -> str:
+    """Where not even an audit leads, the program is told that there is nothing."""
+    where = call.asked or call.address
+    if (not call.asked and is_inward(call.address)) or call.asked == LOCAL_HOST:
+        return f"the workload is under audit: this is recorded; but to {where} not even an audit leads"
+    if call.sort is Sort.HTTP and not call.path:
+        return f"the workload is under audit: this is recorded; but {call.method} without a path not even an audit lets through"
+    return "the workload is under audit: this is recorded, and let through all the same"
 
 
 def is_inward(address: str) -> bool:
