@@ -9,10 +9,10 @@ from ipaddress import ip_address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exitway.explain.difference import Change, Dialled
-from exitway.explain.difference_merge import differences
-from exitway.explain.difference_parts import narrowest_first
-from exitway.explain.difference_side import Side, change
+from exitway.explain.differences.difference import Change, Dialled
+from exitway.explain.differences.merge import differences
+from exitway.explain.differences.parts import narrowest_first
+from exitway.explain.differences.side import Side, change
 from exitway.names.call import Call, Sort
 from exitway.names.host import LOCAL_HOST, Host
 from exitway.names.request import is_plain, is_upper_case, path_matches

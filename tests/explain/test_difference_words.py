@@ -4,9 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from exitway.explain.difference_labels import TooManyClasses
-from exitway.explain.difference_merge import differences
-from exitway.explain.difference_report import Locate, destination_text, example_text, summary, text, ways_text, who_text
+from exitway.explain.differences.labels import TooManyClasses
+from exitway.explain.differences.merge import differences
+from exitway.explain.differences.report import (
+    Locate,
+    destination_text,
+    example_text,
+    summary,
+    text,
+    ways_text,
+    who_text,
+)
 from exitway.names.workload import SYSTEM_NAMESPACE
 from exitway.resources.intent import Action
 from tests.explain.test_difference import registry

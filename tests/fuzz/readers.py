@@ -7,7 +7,7 @@ from exitway.capture.nflog import Opened, Refused, reports
 from exitway.dns.answer import answer
 from exitway.dns.synthetic import SyntheticAddresses
 from exitway.envoy.access_log import FIELDS
-from exitway.explain.suite_file import read_suite
+from exitway.explain.suites.file import read_suite
 from exitway.flows.access_log import AccessLogReader
 from exitway.flows.entry import Observed
 from exitway.names.question import parse

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exitway.explain.suite import Stage
-from exitway.explain.suite_file import read_suite
+from exitway.explain.suites.file import read_suite
+from exitway.explain.suites.suite import Stage
 from exitway.flows.flow import Flow
 from exitway.learn.expect import expectations
 from exitway.learn.lesson import lesson

@@ -57,10 +57,10 @@ def diff(
     exitway diff in-force rules/
     exitway diff -f rules/ --exit-code
     """  # noqa: D301
-    from exitway.explain import difference_report as report
-    from exitway.explain.difference_json import as_json
-    from exitway.explain.difference_labels import MOST_CLASSES, TooManyClasses
-    from exitway.explain.difference_merge import differences
+    from exitway.explain.differences import report
+    from exitway.explain.differences.labels import MOST_CLASSES, TooManyClasses
+    from exitway.explain.differences.merge import differences
+    from exitway.explain.differences.wire import as_json
 
     before, after = _sides(sides, filenames, namespace, target)
     direct = not target.is_cluster  # there nothing goes past the proxies

@@ -13,8 +13,8 @@ from exitway.cli.rules import rules_in_files, rules_to_ask
 from exitway.cli.target import Target
 from exitway.explain.scene import Scene
 from exitway.explain.sheet import rule_text
-from exitway.explain.suite import Case, Outcome, Stage, chosen, names
-from exitway.explain.suite_file import Suite
+from exitway.explain.suites.file import Suite
+from exitway.explain.suites.suite import Case, Outcome, Stage, chosen, names
 from exitway.names.key import Key
 from exitway.names.workload import Workload
 from exitway.resources.document import Document

@@ -14,9 +14,9 @@ from exitway.cli.asker import check
 from exitway.cli.input import read_all
 from exitway.cli.staging import Staging
 from exitway.cli.target import Target
-from exitway.explain import suite_report as report
-from exitway.explain.suite import Outcome
-from exitway.explain.suite_file import Suite, read_suite
+from exitway.explain.suites import report
+from exitway.explain.suites.file import Suite, read_suite
+from exitway.explain.suites.suite import Outcome
 from exitway.names.words import printable
 from exitway.resources.document import Document
 from exitway.resources.problem import Place, Problem, Problems

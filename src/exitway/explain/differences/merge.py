@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from exitway.explain.difference import Change, Difference
-from exitway.explain.difference_find import Finder
-from exitway.explain.difference_parts import wider_hosts, wider_networks
-from exitway.explain.difference_port import Port
-from exitway.explain.difference_side import Side
+from exitway.explain.differences.difference import Change, Difference
+from exitway.explain.differences.find import Finder
+from exitway.explain.differences.parts import wider_hosts, wider_networks
+from exitway.explain.differences.port import Port
+from exitway.explain.differences.side import Side
 from exitway.names.host import Host
 from exitway.names.workload import SYSTEM_NAMESPACE
 from exitway.resources.intent import Network

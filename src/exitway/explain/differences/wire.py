@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from exitway.explain.difference import Change, Difference, Seen
-from exitway.explain.difference_report import Locate, destination_text, time_text, ways_text, who_text
+from exitway.explain.differences.difference import Change, Difference, Seen
+from exitway.explain.differences.report import Locate, destination_text, time_text, ways_text, who_text
 from exitway.explain.target import call_text
 from exitway.names.key import Key
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from exitway.explain.difference import (
+from exitway.explain.differences.difference import (
     EVERY_METHOD,
     EVERY_PATH,
     Change,

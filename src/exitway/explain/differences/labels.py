@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
 from math import prod
 
-from exitway.explain.difference import LabelLimit
+from exitway.explain.differences.difference import LabelLimit
 from exitway.names.workload import Selector
 
 MOST_CLASSES = 10_000

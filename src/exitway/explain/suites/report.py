@@ -9,7 +9,7 @@ from itertools import groupby
 from xml.etree import ElementTree as ET
 
 from exitway.explain.sheet import SENTENCES, rule_text
-from exitway.explain.suite import Outcome
+from exitway.explain.suites.suite import Outcome
 from exitway.names.call import Reason
 from exitway.names.words import listed
 

@@ -1,6 +1,6 @@
 """Every difference between two sets of rules, in meaning.
 
-Only what a changed rule speaks of can differ. That is cut into parts within which no rule makes a difference (:mod:`.difference_parts`), and
+Only what a changed rule speaks of can differ. That is cut into parts within which no rule makes a difference (:mod:`.parts`), and
 ``policy.decide`` is asked about one call of each, on both sides, for each class of workloads and each stretch of time that the rules which
 speak of it tell apart. So nothing is missed, and each difference has a call that shows it.
 
@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from exitway.explain.difference import Change, Destination, Dialled, Difference, Who, Witness
-from exitway.explain.difference_grid import Cell, Grid
-from exitway.explain.difference_labels import classes, of_class, values_of
-from exitway.explain.difference_parts import address_in, address_outside, name_in, name_outside
-from exitway.explain.difference_port import Port, Saying, changed_ports
-from exitway.explain.difference_side import Side, change
-from exitway.explain.difference_told import Axes, Found, told
+from exitway.explain.differences.difference import Change, Destination, Dialled, Difference, Who, Witness
+from exitway.explain.differences.grid import Cell, Grid
+from exitway.explain.differences.labels import classes, of_class, values_of
+from exitway.explain.differences.parts import address_in, address_outside, name_in, name_outside
+from exitway.explain.differences.port import Port, Saying, changed_ports
+from exitway.explain.differences.side import Side, change
+from exitway.explain.differences.told import Axes, Found, told
 from exitway.names.call import Call, Reason, Sort
 from exitway.names.host import Host
 from exitway.names.workload import Workload

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import NamedTuple
 
-from exitway.explain.difference_parts import wider_hosts, wider_networks
+from exitway.explain.differences.parts import wider_hosts, wider_networks
 from exitway.names.call import Sort
 from exitway.names.host import LOCAL_HOST, Host
 from exitway.resources.intent import Intent, Network, Target

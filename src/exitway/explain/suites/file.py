@@ -26,8 +26,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from exitway.explain.suite import Case
-from exitway.explain.suite_form import Call, File, Group, Who, target_of, value_faults, written_out
+from exitway.explain.suites.form import Call, File, Group, Who, target_of, value_faults, written_out
+from exitway.explain.suites.suite import Case
 from exitway.names.call import Reason, Verdict
 from exitway.names.workload import Workload
 from exitway.resources.document import Document

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from exitway.explain.difference import Change, Destination, Difference, Who, Witness
-from exitway.explain.difference_grid import Cell, Grid
-from exitway.explain.difference_labels import Labels, Values, limits, of_class
+from exitway.explain.differences.difference import Change, Destination, Difference, Who, Witness
+from exitway.explain.differences.grid import Cell, Grid
+from exitway.explain.differences.labels import Labels, Values, limits, of_class
 
 Key = tuple[Change, str, str]
 """What becomes of a call, and the ways it goes out before and after."""

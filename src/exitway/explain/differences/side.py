@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from exitway.explain.difference import Change, Seen
+from exitway.explain.differences.difference import Change, Seen
 from exitway.names.call import Call
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from exitway.explain.difference import EVERY_METHOD, EVERY_PATH, Methods, Paths
-from exitway.explain.difference_parts import Method, Path, methods_of, paths_of
+from exitway.explain.differences.difference import EVERY_METHOD, EVERY_PATH, Methods, Paths
+from exitway.explain.differences.parts import Method, Path, methods_of, paths_of
 from exitway.names.call import Call
 from exitway.names.request import path_matches
 from exitway.resources.intent import Target
