@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 
-from exitway.analyze.trial import calls, workloads
+from exitway.analyze.samples import calls, workloads
 from exitway.names.call import Call, Decision, Reason, Sort, Verdict
 from exitway.names.guard import permitted
 from exitway.names.workload import Workload
@@ -18,7 +18,7 @@ from exitway.resources.intent import Intent
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Sample:
     """A call of a workload at some time, and what it comes to without a rule that has a say in it."""
 
     workload: Workload
@@ -27,12 +27,12 @@ class Trial:
     without: Decision
 
 
-def effect(intent: Intent, others: Sequence[Intent], now: datetime) -> tuple[Trial | None, list[Trial]]:
-    """A trial that the intent changes, if there is one, and those that it has a say in but does not change.
+def effect(intent: Intent, others: Sequence[Intent], now: datetime) -> tuple[Sample | None, list[Sample]]:
+    """A sample that the intent changes, if there is one, and those that it has a say in but does not change.
 
     ``others``: all that could have a say where it has (:meth:`~exitway.analyze.overlap.Overlaps.of`).
     """
-    unchanged: list[Trial] = []
+    unchanged: list[Sample] = []
     for time in _times(intent, others, now):
         for workload in workloads(intent, others):
             before, after, alone = (
@@ -40,11 +40,11 @@ def effect(intent: Intent, others: Sequence[Intent], now: datetime) -> tuple[Tri
             )
             for call in calls(intent, others):
                 with_it, without = decide(before, call), decide(after, call)
-                trial = Trial(workload, call, time, without)
+                sample = Sample(workload, call, time, without)
                 if _outcome(before, call, with_it) != _outcome(after, call, without):
-                    return trial, unchanged
+                    return sample, unchanged
                 if speaks(decide(alone, call)):
-                    unchanged.append(trial)
+                    unchanged.append(sample)
     return None, unchanged
 
 

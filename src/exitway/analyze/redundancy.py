@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from exitway.analyze.catalogue import found
-from exitway.analyze.effect import Trial, effect
+from exitway.analyze.effect import Sample, effect
 from exitway.analyze.finding import Finding
 from exitway.analyze.overlap import Overlaps
 from exitway.names.call import Reason
-from exitway.names.key import Key
+from exitway.names.words import listed
 from exitway.names.workload import SYSTEM_NAMESPACE
 from exitway.resources.intent import Action, Intent
 from exitway.resources.resource import Resource
 
-_SHOWN = 3
 _DEAD = "EXW2004"
 
 
@@ -34,22 +33,24 @@ def redundant(resources: Sequence[Resource], now: datetime) -> Iterator[Finding]
                 overlaps.remove(intent.key)
 
 
-def _finding(intent: Intent, others: Sequence[Intent], trials: Sequence[Trial]) -> Finding | None:
+def _finding(intent: Intent, others: Sequence[Intent], samples: Sequence[Sample]) -> Finding | None:
     key = intent.key
     if same := next((other for other in others if _terms(other) == _terms(intent)), None):
         return found("EXW2003", key, f"it says the same as {same.key}", "take one of the two away", "metadata.name")
-    denied = [trial for trial in trials if trial.without.reason is Reason.DENIED]
-    if intent.action is Action.DENY and len(denied) < len(trials):
+    denied = [sample for sample in samples if sample.without.reason is Reason.DENIED]
+    if intent.action is Action.DENY and len(denied) < len(samples):
         if key.namespace == SYSTEM_NAMESPACE:
             return None  # a guard against the rules of all namespaces
         hint = "what no rule allows is denied anyway: take it away, or keep it as a guard and ignore this"
         return found("EXW2005", key, "nothing allows what it denies", hint, "spec.action")
-    by = _listed(trial.without.because for trial in trials)
-    if intent.action is Action.ALLOW and len(denied) == len(trials):
+    by = sorted({str(sample.without.because) for sample in samples if sample.without.because})
+    if intent.action is Action.ALLOW and len(denied) == len(samples):
         hint = "take one of them away: a DENY wins over any ALLOW"
-        return found(_DEAD, key, f"all that it allows is denied by {by}", hint, "metadata.name")
+        return found(_DEAD, key, f"all that it allows is denied by {listed(by)}", hint, "metadata.name")
     hint = "take it away: nothing is decided otherwise without it"
-    return found("EXW2002", key, f"{by} says all of it already", hint, "metadata.name")
+    return found(
+        "EXW2002", key, f"{listed(by)} {'says' if len(by) == 1 else 'say'} all of it already", hint, "metadata.name"
+    )
 
 
 def _terms(intent: Intent) -> object:
@@ -61,10 +62,3 @@ def _terms(intent: Intent) -> object:
         for port in target.ports
     )
     return intent.key.namespace, intent.action, intent.selector, intent.expires, said
-
-
-def _listed(keys: Iterable[Key | None]) -> str:
-    """The first few of them."""
-    known = sorted({key for key in keys if key})
-    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    return ", ".join(map(str, known[:_SHOWN])) + more

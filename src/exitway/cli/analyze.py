@@ -21,7 +21,7 @@ from exitway.cli.problems import warn
 from exitway.cli.rules import Rules, rules_in_force, rules_to_look_at
 from exitway.cli.target import Target
 from exitway.names.key import Key
-from exitway.names.words import printable
+from exitway.names.words import listed, printable
 from exitway.resources.catalogue import CATALOGUE
 from exitway.resources.resource import Resource
 from exitway.settings import Settings
@@ -114,34 +114,32 @@ def analyze(
 
 
 def _in_force(target: Target, namespace: str | None, facts: Facts) -> tuple[Rules, Facts]:
-    from exitway.cli import situation
+    from exitway.cli.facts import created, of_cluster, of_machine, use_of
 
     api = target.connect()
     rules = rules_in_force(api, namespace)
-    facts = replace(facts, created=situation.created(rules.in_order()))
+    facts = replace(facts, created=created(rules.in_order()))
     if isinstance(api, Client):
-        return rules, replace(
-            facts, running=situation.of_machine(api), use=situation.use_of(Settings.from_environment())
-        )
-    namespaces, pods, running = situation.of_cluster(api, namespace)
+        return rules, replace(facts, running=of_machine(api), use=use_of(Settings.from_environment()))
+    namespaces, pods, running = of_cluster(api, namespace)
     return rules, replace(facts, namespaces=namespaces, pods=pods, running=running)
 
 
 def _asked(resources: Sequence[Resource], facts: Facts, *, probe: bool) -> Facts:
-    from exitway.cli import enquiry
+    from exitway.cli import lookups as outside
 
-    lookups, silent = enquiry.look_up(resolvable(resources), Settings.from_environment().resolvers)
+    lookups, silent = outside.look_up(resolvable(resources), Settings.from_environment().resolvers)
     _tell_of_silent("no DNS server could say anything of", silent)
     tls: dict[str, bool] = {}
     if probe:
-        tls, silent = enquiry.probe(lookups, in_clear(resources))
+        tls, silent = outside.probe(lookups, in_clear(resources))
         _tell_of_silent("nothing answers at port 443 of", silent)
     return replace(facts, lookups=lookups, tls=tls)
 
 
 def _tell_of_silent(what: str, names: Sequence[str]) -> None:
     if names:
-        warn(f"{what} {', '.join(names[:5])}" + (f" and {len(names) - 5} more" if len(names) > 5 else ""))
+        warn(f"{what} {listed(names)}")
 
 
 def _placed(finding: Finding, rules: Rules) -> Finding:
