@@ -11,6 +11,7 @@ import click
 
 from exitway.cli import options
 from exitway.cli.duration import since
+from exitway.cli.problems import INTERRUPTED
 from exitway.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ FORMATS = ("short", "wide", "json")
 USUAL_LIMIT = 50
 _INTERVAL_SECONDS = 0.25
 _BATCH = 1000
-_INTERRUPTED = 130
 
 
 @click.command("flows")
@@ -79,7 +79,7 @@ def flows(
         try:
             _print(history, found, output, chosen, max([before, *(flow.id for flow in found)]) if follow else None)
         except KeyboardInterrupt:
-            raise SystemExit(_INTERRUPTED) from None
+            raise SystemExit(INTERRUPTED) from None
 
 
 def flow_db(server: Path | None) -> Path:

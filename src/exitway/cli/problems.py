@@ -13,6 +13,9 @@ import click
 from exitway.names.words import printable
 from exitway.resources.problem import Problem
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C: 128 and the number of the signal, as shells have it."""
+
 
 def show(problems: Iterable[Problem]) -> None:
     """Print each problem once, in the order of the files."""

@@ -18,6 +18,7 @@ import click
 from exitway.cli import options
 from exitway.cli.duration import read_duration
 from exitway.cli.flows import flow_db
+from exitway.cli.problems import INTERRUPTED
 
 if TYPE_CHECKING:
     from exitway.flows.history import Destination, History
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 _ALONE, _BACK = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 """A screen of its own without a cursor, and back (xterm, ECMA-48)."""
 _HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
-_INTERRUPTED = 130
 
 
 def _number(ctx: click.Context, param: click.Parameter, value: float) -> float:
@@ -74,7 +74,7 @@ def top(namespace: str | None, interval: float, since: timedelta, once: bool, se
         with _screen(alone=sys.stdout.isatty() and not once) as show:
             _run(looks(), interval, show, once=once)
     except KeyboardInterrupt:
-        raise SystemExit(_INTERRUPTED) from None
+        raise SystemExit(INTERRUPTED) from None
 
 
 def _look(history: History, namespace: str | None, since: timedelta) -> list[Destination]:

@@ -12,10 +12,9 @@ import click
 from exitway.cli import render
 from exitway.cli.client import Refusal
 from exitway.cli.get import frameless
+from exitway.cli.problems import INTERRUPTED
 from exitway.cli.target import Api
 from exitway.resources.problem import Problems
-
-_INTERRUPTED = 130
 
 
 def watch_lists(api: Api, lists: Mapping[str, Any], wires: Sequence[Any], names: Sequence[str], output: str) -> None:
@@ -41,7 +40,7 @@ def watch_lists(api: Api, lists: Mapping[str, Any], wires: Sequence[Any], names:
             if not names or event["object"]["metadata"]["name"] in names:
                 show(event)
     except KeyboardInterrupt:
-        raise SystemExit(_INTERRUPTED) from None
+        raise SystemExit(INTERRUPTED) from None
 
 
 def _events(api: Api, lists: Mapping[str, Any]) -> Iterator[Any]:
