@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "--flow",
     "flow_id",
     metavar="ID",
-    type=click.IntRange(1, 2**63 - 1),
+    type=click.IntRange(1),
     help="Something that happened, by its id in `exitway flows`.",
 )
 @options.filenames

@@ -45,6 +45,8 @@ SELECT * FROM (
 """
 
 _MARK = "SELECT value, next FROM mark"
+_NO_ID = 2**63 - 1
+"""More than that SQLite cannot be asked about."""
 _VERDICTS, _REASONS = {one.value: one for one in Verdict}, {one.value: one for one in Reason}
 
 
@@ -156,7 +158,7 @@ class History:
 
     def get(self, identity: int) -> Flow | None:
         """The flow with this id."""
-        return next(iter(self._flows("WHERE id = ?", (identity,))), None)
+        return next(iter(self._flows("WHERE id = ?", (min(identity, _NO_ID),))), None)
 
     def destinations(self, since: str | None = None, limit: int = MOST_DESTINATIONS) -> list[Destination]:
         """What was seen of each destination, the latest first; counts are of whole flows, whose last use is not older than ``since``.
