@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from exitway.learn.rule import Learned
+from exitway.learn.terms import destination
 from exitway.names.call import Call, Sort
 from exitway.names.request import decoded
 
@@ -17,6 +18,8 @@ FOURTH_HOST = f"{NOBODY}.example"
 """A name of nobody (RFC 2606)."""
 MAX_LABEL, MAX_NAME = 63, 253
 USUAL_PORTS = (22, 80, 443, 8080)
+MOST_OF_ONE = 200
+"""Calls to one destination and port near which others are tried: where there are thousands of paths, more of them show nothing new."""
 METHODS = ("GET", "POST", "DELETE")
 
 
@@ -49,11 +52,11 @@ class Extent:
     @cached_property
     def _spoken(self) -> Mapping[tuple[str, int], set[_Spoken]]:
         spoken: defaultdict[tuple[str, int], set[_Spoken]] = defaultdict(set)
-        for destination, uses in self.learned.by_destination.items():
+        for where, uses in self.learned.by_destination.items():
             for call in (use.call for use in uses):
-                sort = Sort.TCP if "/" in destination else call.sort
+                sort = Sort.TCP if "/" in where else call.sort
                 whole = sort is not Sort.HTTP or self.hosts_only
-                spoken[destination, call.port].add((sort, ("", "") if whole else (call.method, decoded(call.path))))
+                spoken[where, call.port].add((sort, ("", "") if whole else (call.method, decoded(call.path))))
         return spoken
 
     @cached_property
@@ -82,8 +85,12 @@ class Near:
 
 def outside(extent: Extent) -> Iterator[Near]:
     """Calls near those that were recorded, none of which is to be let out, each once."""
-    told = set()
+    told, seen = set(), Counter[tuple[str, int]]()
     for use in extent.learned.uses:
+        at = destination(use), use.call.port
+        seen[at] += 1
+        if seen[at] > MOST_OF_ONE:
+            continue
         for difference, call in _near(use.call):
             if call not in told and not extent.holds(call):
                 told.add(call)

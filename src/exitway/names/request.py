@@ -76,7 +76,7 @@ def path_expression(pattern: str) -> str:
 
 def decoded(path: str) -> str:
     """The one spelling of a path in which it is compared."""
-    return _ENCODED_EITHER.sub(lambda found: chr(int(found[1], 16)), path)
+    return path if "%" not in path else _ENCODED_EITHER.sub(lambda found: chr(int(found[1], 16)), path)
 
 
 _ENCODED_EITHER = re.compile(f"%({'|'.join(f'{ord(c):02X}' for c in _EITHER)})")
