@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from itertools import product
 
 from exitway.capture.nflog import Opened, Refused, reports
 from exitway.dns.answer import answer
@@ -92,9 +93,9 @@ def log_strings(data):
     reader = AccessLogReader(
         lambda identity: Observed("shop/w", POLICY, lambda _: None, lambda *_: None) if identity == "w" else None
     )
-    for chain in ("http", "tls", "tcp", "deny"):
+    for chain, to in product(("http", "tls", "tcp", "deny"), ("198.18.1.1:80", None)):
         begun: list[bytes] = []
-        lines = [log_line(access, chain, parts) for access in ("DownstreamPeriodic", "DownstreamEnd")]
+        lines = [log_line(access, chain, parts | {"to": to}) for access in ("DownstreamPeriodic", "DownstreamEnd")]
         assert all(flow.workload == "shop/w" for flow in reader.flows(lines, begun.append))
         assert all(
             flow is None or flow.workload == "shop/w" for flow in (reader.revoked(line, "now") for line in begun)
@@ -115,7 +116,6 @@ def log_line(access, chain, parts):
     fixed |= {
         "connection": 7,
         "from": "198.18.0.1:4000",
-        "to": "198.18.1.1:80",
         "measured": "5 100 200",
         "peer": "10.0.0.1:5",
     }
