@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """What flows cost, and what is lost: nothing logged, the file that Exitway reads, and Envoy's gRPC stream. Writes bench/FLOWS.md.
 
-sudo .venv/bin/python bench/flows.py [--rounds 5] [--seconds 8] [--minutes 5]
+sudo .venv/bin/python bench/flows.py [--rounds 5] [--seconds 8] [--minutes 5] [--only throughput loss flood memory]
 """
 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import importlib.machinery
 import importlib.metadata
 import importlib.util
@@ -15,6 +16,7 @@ import os
 import platform
 import shutil
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -35,10 +37,7 @@ from exitway.proxy.admin import admin
 WAYS = ("off", "file", "stream")
 CONNECTIONS = 16
 AWAY_SECONDS = 3
-FLOOD = """
-local n = 0
-request = function() n = n + 1; return wrk.format("GET", "/" .. n, {Host = "n" .. n .. ".denied.test"}) end
-"""
+FLOOD = BENCH / "flood.lua"
 
 
 @dataclass
@@ -69,8 +68,8 @@ class Running:
     def recorded(self) -> int:
         if self.way == "stream":
             return sum(int(received(pid).read_text() or 0) for pid in self.pids if received(pid).exists())
-        with closing(History(STATE / "flows.db", read_only=True)) as history:
-            return sum(one.count for one in history.destinations() if one.protocol.startswith("HTTP"))
+        with closing(sqlite3.connect(STATE / "flows.db")) as history:
+            return history.execute("SELECT coalesce(sum(count), 0) FROM flow WHERE protocol LIKE 'HTTP%'").fetchone()[0]
 
     def settled(self) -> int:
         """What is recorded when no more comes."""
@@ -181,11 +180,9 @@ class Flood:
 
 
 def flood(seconds: int) -> Flood:
-    script = RUN / "flood.lua"
-    script.write_text(FLOOD + "function done" + (BENCH / "wrk.lua").read_text().partition("function done")[2])
     with serving("file") as running:
         memory, log = 0.0, 0
-        with load(seconds, script=script) as wrk:
+        with load(seconds, script=FLOOD) as wrk:
             while wrk.poll() is None:
                 memory = max(memory, rss_mb(running.process.pid))
                 log = max(log, sum(path.stat().st_size for path in RUNTIME.glob("access.*")))
@@ -204,7 +201,7 @@ def flood(seconds: int) -> Flood:
 def beside_a_flood(way: str, seconds: int) -> float:
     """Allowed requests/s while another program is denied as fast as it can ask, on 4 connections."""
     with serving(way):
-        other = load(seconds + 4, 4, RUN / "flood.lua")
+        other = load(seconds + 4, 4, FLOOD)
         time.sleep(3)
         _, per_second = answered(load(seconds))
         answered(other)
@@ -222,33 +219,48 @@ def memory(minutes: int) -> tuple[list[float], int, int]:
         return taken, requests, running.settled()
 
 
-def report(options: argparse.Namespace) -> str:
+def throughputs(options: argparse.Namespace) -> str:
     samples = {way: list[Sample]() for way in WAYS}
     for number in range(options.rounds):
         for way in WAYS[number % 3 :] + WAYS[: number % 3]:
             samples[way].append(throughput(way, options.seconds))
             print(way, samples[way][-1], flush=True)
-    parts = [HEAD, _throughput(samples, options)]
-    lost = {
-        (way, name): loss(way, away) for way in WAYS[1:] for name, away in (("killed", killed), ("stopped", stopped))
-    }
-    print(lost, flush=True)
-    parts.append(_lost(lost))
+    return _throughput(samples, options)
+
+
+def losses(_: argparse.Namespace) -> str:
+    lost = {}
+    for way in WAYS[1:]:
+        for name, away in (("killed", killed), ("stopped", stopped)):
+            lost[way, name] = loss(way, away)
+            print(way, name, lost[way, name], flush=True)
+    return _lost(lost)
+
+
+def floods(options: argparse.Namespace) -> str:
     flooded = flood(options.seconds)
     print(flooded, flush=True)
-    parts.append(_flood(flooded))
-    beside = {way: [beside_a_flood(way, options.seconds) for _ in range(3)] for way in ("off", "file")}
+    beside = {"off": list[float](), "file": list[float]()}
+    for _ in range(3):
+        for way, taken in beside.items():
+            taken.append(beside_a_flood(way, options.seconds))
     print(beside, flush=True)
-    parts.append(_beside(beside))
-    if options.minutes:
-        parts.append(_memory(*memory(options.minutes), options.minutes))
+    return f"{_flood(flooded)}\n\n{_beside(beside)}"
+
+
+def memories(options: argparse.Namespace) -> str:
+    return _memory(*memory(options.minutes), options.minutes)
+
+
+PARTS = {"throughput": throughputs, "loss": losses, "flood": floods, "memory": memories}
+
+
+def report(options: argparse.Namespace) -> str:
     cpu = next(
         (line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
     )
-    parts.append(
-        f"Machine: {os.cpu_count()} x {cpu}, Linux {platform.release()}; others worked on it, too. Commit: {options.commit}."
-    )
-    return "\n\n".join(parts) + "\n"
+    machine = f"Machine: {os.cpu_count()} x {cpu}, Linux {platform.release()}; others worked on it, too. Commit: {options.commit}."
+    return "\n\n".join([HEAD, *(PARTS[part](options) for part in options.only), machine]) + "\n"
 
 
 HEAD = """# Flows
@@ -326,11 +338,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--minutes", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--output", type=Path, default=BENCH / "FLOWS.md")
     options = parser.parse_args()
     if os.geteuid():
         sys.exit("bench: needs root: it makes network namespaces and pins processes to cores")
     enclose()
+    faulthandler.register(signal.SIGUSR1)
     head = ["git", "-C", str(BENCH), "rev-parse", "--short", "HEAD"]
     options.commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
     os.environ.update(ENVIRONMENT)

@@ -115,7 +115,13 @@ async def _receive() -> None:
 def _key(entry: Any) -> tuple[Any, ...]:
     common, request, response = entry.common_properties, entry.request, entry.response
     local = common.downstream_local_address.socket_address
-    return request.authority, local.address, local.port_value, response.response_code, response.response_code_details
+    return (
+        request.authority,
+        local.address,
+        local.port_value,
+        response.response_code.value,
+        response.response_code_details,
+    )
 
 
 if __name__ == "__main__":
