@@ -128,6 +128,10 @@ class Sample:
     server: float
     """CPU seconds for 10,000 requests."""
 
+    @property
+    def cpu(self) -> float:
+        return self.envoy + self.server
+
 
 def throughput(way: str, seconds: int) -> Sample:
     with serving(way) as running:
@@ -266,7 +270,7 @@ def report(options: argparse.Namespace) -> str:
 HEAD = """# Flows
 
 Made by `bench/flows.py`. One program, sealed, asks a local nginx for 1 kB over 16 connections as fast as it can (wrk, on one core); Envoy (one thread) and the server
-share another core, so what the server takes, Envoy lacks. Three ways: `off` logs nothing; `file` is what Exitway does; `stream` is Envoy's gRPC access log, received, parsed and
+share another core, so what the server takes, Envoy lacks: the last column is what is left of the requests/s of a core that nobody else uses. Three ways: `off` logs nothing; `file` is what Exitway does; `stream` is Envoy's gRPC access log, received, parsed and
 counted in the server's process, and nothing more. Medians; the lowest and highest in parentheses."""
 
 
@@ -281,10 +285,12 @@ def _throughput(samples: dict[str, list[Sample]], options: argparse.Namespace) -
         ratio = [one.per_second / off.per_second for one, off in zip(taken, samples["off"], strict=True)]
         columns = [_spread([one.per_second for one in taken], ",.0f"), _spread(ratio, ".2f")]
         columns += [_spread([getattr(one, name) for one in taken], ".2f") for name in ("envoy", "server")]
+        cheaper = [off.cpu / one.cpu for one, off in zip(taken, samples["off"], strict=True)]
+        columns.append(_spread(cheaper, ".2f"))
         rows.append(f"| {way} | {' | '.join(columns)} |")
-    head = "| way | requests/s | of `off`, in the same round | CPU s of Envoy for 10,000 | CPU s of the server for 10,000 |"
+    head = "| way | requests/s | of `off`, in the same round | CPU s of Envoy for 10,000 | CPU s of the server for 10,000 | `off`'s CPU of its own |"
     return f"## Throughput\n\n{options.rounds} rounds of {options.seconds} s.\n\n" + "\n".join(
-        [head, "| --- " * 5 + "|", *rows]
+        [head, "| --- " * 6 + "|", *rows]
     )
 
 
