@@ -133,9 +133,27 @@ class Sample:
         return self.envoy + self.server
 
 
+def quiet() -> None:
+    """Return when nobody else works here, or after a minute."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        before = _ticks()
+        time.sleep(0.5)
+        total, idle = (now - then for now, then in zip(_ticks(), before, strict=True))
+        if idle > 0.8 * total:
+            return
+
+
+def _ticks() -> tuple[int, int]:
+    """Of all processors, and of those that were idle (proc(5))."""
+    numbers = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return sum(numbers), numbers[3] + numbers[4]
+
+
 def throughput(way: str, seconds: int) -> Sample:
     with serving(way) as running:
         answered(load(2))  # warm
+        quiet()
         pids = running.envoy, running.process.pid
         cpu = [cpu_seconds({pid}) for pid in pids]
         requests, per_second = answered(load(seconds))
@@ -270,8 +288,9 @@ def report(options: argparse.Namespace) -> str:
 HEAD = """# Flows
 
 Made by `bench/flows.py`. One program, sealed, asks a local nginx for 1 kB over 16 connections as fast as it can (wrk, on one core); Envoy (one thread) and the server
-share another core, so what the server takes, Envoy lacks: the last column is what is left of the requests/s of a core that nobody else uses. Three ways: `off` logs nothing; `file` is what Exitway does; `stream` is Envoy's gRPC access log, received, parsed and
-counted in the server's process, and nothing more. Medians; the lowest and highest in parentheses."""
+share another core, so what the server takes, Envoy lacks: the last column is what is left of
+the requests/s of a core that nobody else uses. Three ways: `off` logs nothing; `file` is what Exitway does; `stream` is Envoy's gRPC access log, received, parsed and counted in
+the server's process, and nothing more. Medians; the lowest and highest in parentheses."""
 
 
 def _spread(numbers: list[float], form: str) -> str:
