@@ -11,7 +11,13 @@ import pytest
 from exitway.names.call import Reason
 
 ROOT = Path(__file__).parent.parent
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/**/*.md"), *ROOT.glob("decisions/*.md")]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/**/*.md"),
+    *ROOT.glob("bench/[!.]*/*.md"),
+    *ROOT.glob("bench/*.md"),
+    *ROOT.glob("decisions/*.md"),
+]
 
 
 def anchors(page: Path) -> Iterator[str]:
