@@ -199,12 +199,12 @@ class Recorder:
             self._carrying = True
 
     async def _read(self, begun: Callable[[bytes], None]) -> bool:
-        """What is there; whether that was all. It takes half of a processor at most, so that others are served while there is much."""
+        """What is there; whether that was all. It takes a third of a processor at most: a flood is not to take from the proxy what requests need."""
         until = time.monotonic() + READ_SECONDS
         for chunk in self._unread.chunks():
             before = time.monotonic()
             self._take(chunk, begun, MUCH_UNREAD)
-            await asyncio.sleep(time.monotonic() - before)
+            await asyncio.sleep(2 * (time.monotonic() - before))
             if before > until:
                 return False
         return True
