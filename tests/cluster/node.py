@@ -64,6 +64,12 @@ def answers() -> None:
     until(lambda: "ok" in kubectl("get", "--raw=/readyz", check=False), 60)
 
 
+def afresh() -> None:
+    """Start again who serves the API's objects: after an outage, each of their watches waits up to a minute before it asks again."""
+    for name in ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"):
+        kill(part(name))
+
+
 def during(fault: Callable[[], None], seconds: float) -> None:
     """Let a fault happen, and give it time to show."""
     fault()

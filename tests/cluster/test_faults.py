@@ -155,6 +155,7 @@ def test_nothing_that_was_allowed_stops_while_the_api_server_does_not_answer(loa
         time.sleep(60)
         load.steady()
     node.answers()
+    node.afresh()
     # By now the node may count as lost. Its pods are then taken out of every Service until it is heard of, and the resolver's is one.
     kubectl("wait", "--for=condition=Ready", "node", "--all")
     ready()
