@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exitway.capture.nflog import Opened, RefusalLog, Refused, packet, reports
+from exitway.capture.nflog import Begun, Opened, RefusalLog, Refused, Report, packet, reports
+from exitway.capture.ruleset import BEGUN_GROUP, DIRECT_GROUP, LOG_GROUP
 from tests.capture.sealed import started
 
 
@@ -39,7 +40,8 @@ PACKETS = [
 
 @pytest.mark.parametrize(("payload", "refused"), PACKETS)
 def test_a_packet_says_where_it_was_going(payload, refused):
-    assert packet(payload) == refused
+    found = packet(payload)
+    assert (found and found.report(LOG_GROUP)) == refused
 
 
 def attribute(kind, value):
@@ -52,13 +54,25 @@ def message(kind, body):
 
 def test_a_datagram_may_hold_several_packets_and_other_news():
     first, second = ipv4(17, "198.18.0.1", PORTS), ipv6(17, "2001:db8::1", PORTS)
-    let_out = message(4 << 8, bytes([2, 0, 0, 2]) + attribute(9, ipv4(6, "198.18.0.1", PORTS)))
-    assert list(reports(let_out)) == [Opened("198.18.0.1", 443)]
     logged = [
-        message(4 << 8, bytes(4) + attribute(10, b"prefix") + attribute(9, payload)) for payload in (first, second)
+        message(4 << 8, bytes([2, 0, 0, LOG_GROUP]) + attribute(10, b"prefix") + attribute(9, payload))
+        for payload in (first, second)
     ]
     datagram = logged[0] + message(2, bytes(20)) + logged[1] + message(4 << 8, bytes(4))
     assert list(reports(datagram)) == [Refused("udp", "198.18.0.1", 443), Refused("udp", "2001:db8::1", 443)]
+
+
+@pytest.mark.parametrize(
+    ("payload", "local", "remote"),
+    [
+        (ipv4(6, "198.18.0.1", PORTS), "0.0.0.0:5000", "198.18.0.1:443"),
+        (ipv6(6, "2001:db8::1", PORTS), "[::]:5000", "[2001:db8::1]:443"),
+    ],
+)
+def test_the_group_says_what_became_of_a_connection(payload, local, remote):
+    address = remote.removesuffix(":443").strip("[]")
+    for group, report in ((BEGUN_GROUP, Begun(local, remote)), (DIRECT_GROUP, Opened(address, 443, local))):
+        assert list(reports(message(4 << 8, bytes([2, 0, 0, group]) + attribute(9, payload)))) == [report]
 
 
 @given(st.binary(max_size=200))
@@ -82,7 +96,7 @@ for line in sys.stdin:
 """
 
     async def follow(netns, write):
-        queue: asyncio.Queue[Refused | Opened] = asyncio.Queue()
+        queue: asyncio.Queue[Report] = asyncio.Queue()
         log = RefusalLog.open(netns, queue.put_nowait)
         write(b"\n")
         seen = [await asyncio.wait_for(queue.get(), 5) for _ in range(2)]

@@ -41,6 +41,7 @@ table inet exitway {
 		oif != "lo" ip6 daddr ff02::16 drop
 		oif != "lo" goto refuse
 		jump stay
+		tcp flags & (syn | ack) == syn limit rate 50/second burst 100 packets log group 3 snaplen 128
 		meta l4proto tcp accept
 		ip daddr { 127.0.0.0/8, 240.240.0.1 } jump local
 		ip6 daddr { ::1, 2001:2::1 } jump local

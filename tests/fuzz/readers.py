@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from itertools import product
 
-from exitway.capture.nflog import Opened, Refused, reports
+from exitway.capture.nflog import Begun, Opened, Refused, reports
 from exitway.dns.answer import answer
 from exitway.dns.synthetic import SyntheticAddresses
 from exitway.envoy.access_log import FIELDS
@@ -129,7 +129,7 @@ def log_line(access, chain, parts):
 
 def packets(datagram):
     """Some packets, or none."""
-    assert all(isinstance(one, Refused | Opened) for one in reports(datagram))
+    assert all(isinstance(one, Refused | Opened | Begun) for one in reports(datagram))
 
 
 def question(text):

@@ -1,4 +1,4 @@
-"""What the ruleset refused, or let out past the proxy, as the kernel reports it: packets of two NFLOG groups.
+"""What the ruleset refused, let out past the proxy, or saw begin, as the kernel reports it: packets of three NFLOG groups.
 
 Wire format: ``linux/netfilter/nfnetlink.h``, ``nfnetlink_log.h``. Netlink is in the machine's byte order, its packets' fields in the network's.
 """
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exitway.capture.netns import in_netns
-from exitway.capture.ruleset import DIRECT_GROUP, LOG_GROUP
+from exitway.capture.ruleset import BEGUN_GROUP, DIRECT_GROUP, LOG_GROUP
+from exitway.names.address import bracketed
 
 _NETLINK_NETFILTER = 12
 _ULOG_PACKET, _ULOG_CONFIG = 4 << 8 | 0, 4 << 8 | 1
@@ -51,23 +52,35 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A TCP connection that begins past the proxy, to an address and port that was not used for a while."""
+    """A TCP connection that begins past the proxy, to an address and port that was not used for a while. ``local``: its end here."""
 
     address: str
     port: int
+    local: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A TCP connection that begins. Both ends, each ``address:port`` or ``[address]:port``."""
+
+    local: str
+    remote: str
+
+
+Report = Refused | Opened | Begun
 
 
 class RefusalLog:
     """Calls ``told`` with everything that the kernel reports, in the running event loop, until closed."""
 
-    def __init__(self, source: socket.socket, told: Callable[[Refused | Opened], None]) -> None:
+    def __init__(self, source: socket.socket, told: Callable[[Report], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = source
         self._told = told
         self._loop.add_reader(source, self._receive)
 
     @classmethod
-    def open(cls, netns: Path, told: Callable[[Refused | Opened], None]) -> RefusalLog:
+    def open(cls, netns: Path, told: Callable[[Report], None]) -> RefusalLog:
         """Follow the reports of a network namespace.
 
         Raises:
@@ -98,7 +111,7 @@ def open_socket() -> socket.socket:
     source = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
     try:
         source.bind((0, 0))
-        for group in (LOG_GROUP, DIRECT_GROUP):
+        for group in (LOG_GROUP, DIRECT_GROUP, BEGUN_GROUP):
             _configure(source, group, _CONFIG_COMMAND, struct.pack("B", _COMMAND_BIND))
             _configure(source, group, _CONFIG_MODE, struct.pack(">IBx", _PACKET_BYTES, _COPY_PACKET))
             _configure(source, group, _CONFIG_THRESHOLD, struct.pack(">I", 1))  # do not wait for more
@@ -121,31 +134,52 @@ def _configure(source: socket.socket, group: int, kind: int, value: bytes) -> No
         raise OSError(-error, f"nflog: {os.strerror(-error)}")
 
 
-def reports(datagram: bytes) -> Iterator[Refused | Opened]:
+def reports(datagram: bytes) -> Iterator[Report]:
     """The packets of one netlink datagram."""
     while len(datagram) >= 16:
         length, kind = struct.unpack_from("IH", datagram)
         if kind == _ULOG_PACKET:
             payload = _attribute(datagram[20:length], _ATTRIBUTE_PAYLOAD)
             found = packet(payload) if payload else None
-            if found and datagram[18:20] == DIRECT_GROUP.to_bytes(2):
-                yield Opened(found.address, found.port)
-            elif found:
-                yield found
+            if found:
+                yield found.report(int.from_bytes(datagram[18:20]))
         datagram = datagram[max(16, length + 3 & ~3) :]
 
 
-def packet(payload: bytes) -> Refused | None:
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """What the first bytes of an IP packet say of it. Ports are 0 where there is none."""
+
+    protocol: int
+    source: str
+    source_port: int
+    address: str
+    port: int
+
+    def report(self, group: int) -> Report:
+        """What it means in an NFLOG group."""
+        local = f"{bracketed(self.source)}:{self.source_port}"
+        if group == DIRECT_GROUP:
+            return Opened(self.address, self.port, local)
+        if group == BEGUN_GROUP:
+            return Begun(local, f"{bracketed(self.address)}:{self.port}")
+        return Refused(_PROTOCOLS.get(self.protocol, str(self.protocol)), self.address, self.port)
+
+
+def packet(payload: bytes) -> Packet | None:
     """What the first bytes of an IP packet say of it. None: they are not one."""
     version = payload[0] >> 4
     if version == 4 and len(payload) >= 20:
-        protocol, address, begin = payload[9], payload[16:20], 4 * (payload[0] & 15)
+        protocol, ends, begin = payload[9], (payload[12:16], payload[16:20]), 4 * (payload[0] & 15)
     elif version == 6 and len(payload) >= 40:
-        protocol, address, begin = payload[6], payload[24:40], 40
+        protocol, ends, begin = payload[6], (payload[8:24], payload[24:40]), 40
     else:
         return None
-    port = int.from_bytes(payload[begin + 2 : begin + 4]) if protocol in _WITH_PORTS else 0
-    return Refused(_PROTOCOLS.get(protocol, str(protocol)), str(ipaddress.ip_address(address)), port)
+    ported = payload if protocol in _WITH_PORTS else b""
+    ports = (int.from_bytes(ported[at : at + 2]) for at in (begin, begin + 2))
+    source, address = (str(ipaddress.ip_address(end)) for end in ends)
+    source_port, port = ports
+    return Packet(protocol, source, source_port, address, port)
 
 
 def _attribute(attributes: bytes, wanted: int) -> bytes | None:

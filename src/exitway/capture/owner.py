@@ -25,7 +25,7 @@ def owner(netns: Path, first: int, local: str, remote: str) -> str:
         inode = in_netns(netns, lambda: sock_diag.inode(local, remote))
     except (OSError, ValueError):
         return ""
-    pids = list(processes(inside))
+    pids = processes(inside)
     if inode:
         return next((named(pid) for pid in pids if _has(pid, f"socket:[{inode}]")), "")
     others = [pid for pid in pids if pid != first]
@@ -33,11 +33,11 @@ def owner(netns: Path, first: int, local: str, remote: str) -> str:
 
 
 def processes(inode: int) -> Iterator[int]:
-    """Those in a network namespace, which is known by its inode."""
-    for pid in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 - as fast as it can be
+    """Those in a network namespace, which is known by its inode; the newest first, since they may be the first to end."""
+    for pid in sorted(map(int, filter(str.isdecimal, os.listdir("/proc"))), reverse=True):  # noqa: PTH208 - as fast as it can be
         with suppress(OSError):  # it has ended, or is not ours to look at
             if os.stat(f"/proc/{pid}/ns/net").st_ino == inode:  # noqa: PTH116
-                yield int(pid)
+                yield pid
 
 
 def named(pid: int) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from exitway.capture.ruleset import LOG_GROUP
+from exitway.capture.ruleset import BEGUN, LOG_GROUP
 from exitway.capture.table import comment, elements, removal
 from exitway.names.address import CAPTURE_PORT, TCP_PORT
 from exitway.names.cluster import ADDRESS_MARK, CAPTURE_TABLE, CAPTURED_MARK, INBOUND_MARK, PROXY_MARK
@@ -89,6 +89,7 @@ def ruleset(capture: PodCapture, owner: str) -> str:
 		ip daddr @cluster4 accept
 		ip6 daddr @cluster6 accept
 		ct state invalid drop
+{_lines([BEGUN] * capture.recorded)}
 		meta l4proto tcp meta mark set {CAPTURED_MARK:#x} accept
 		goto refuse
 	}}

@@ -17,6 +17,11 @@ LOG_GROUP = 1
 """The NFLOG group that the refused packets go to."""
 DIRECT_GROUP = 2
 """The one of packets that open a connection past the proxy, to an address and port that was not used for a while (``loading.py``)."""
+BEGUN_GROUP = 3
+"""The one of packets that open any TCP connection: whose it is can be seen for as long as it is open."""
+
+BEGUN = f"tcp flags & (syn | ack) == syn limit rate 50/second burst 100 packets log group {BEGUN_GROUP} snaplen 128"
+"""The rule that reports them. A flood is not worth reporting: its process is there for long."""
 
 LOCAL_IPV4 = f"{{ 127.0.0.0/8, {RESOLVER_IPV4} }}"
 LOCAL_IPV6 = f"{{ ::1, {RESOLVER_IPV6} }}"
@@ -75,6 +80,7 @@ table inet exitway {{
 		oif != "lo" ip6 daddr ff02::16 drop
 		oif != "lo" goto refuse
 		jump stay
+		{BEGUN}
 		meta l4proto tcp accept
 		ip daddr {LOCAL_IPV4} jump local
 		ip6 daddr {LOCAL_IPV6} jump local

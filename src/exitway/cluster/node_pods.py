@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from exitway.capture.netns import unpin
-from exitway.capture.nflog import Opened, RefusalLog, Refused
+from exitway.capture.nflog import RefusalLog, Report
 from exitway.capture.pod import PodCapture
 from exitway.capture.pod_netns import hold, install, ports_taken
 from exitway.capture.pod_processes import PodProcesses, Sandbox
@@ -61,7 +61,7 @@ class Serving:
     keeper: Process
     changed: Callable[[], Awaitable[None]]
     settled: Callable[[], Awaitable[object]]
-    seen: Callable[[Member, Refused | Opened], None]
+    seen: Callable[[Member, Report], None]
     renewed: Callable[[str], None]
     audit_namespaces: Collection[str] = ()
 

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from exitway.capture.nflog import Opened, Refused
+from exitway.capture.nflog import Begun, Refused, Report
 from exitway.capture.wall import Wall
 from exitway.envoy.bootstrap import Machine, bootstrap
 from exitway.envoy.listener import Proxy
@@ -218,8 +218,11 @@ class Engine(ABC):
         access_log = self.settings.runtime_dir / "access.log"
         return acknowledged and await settle(self.settings.admin_socket, access_log, self._recorder.up_to_now)
 
-    def seen(self, member: Member, packet: Refused | Opened) -> None:
-        """What the kernel tells of a workload: what it refused, and what goes past the proxy."""
+    def seen(self, member: Member, packet: Report) -> None:
+        """What the kernel tells of a workload: what it refused, what begins, and what goes past the proxy."""
+        if isinstance(packet, Begun):
+            self._owners.began(self.workloads.running, member.id, packet.local, packet.remote)
+            return
         if isinstance(packet, Refused):
             self._recorder.refused(member, self.names.name_of(member.id, packet.address), packet)
             return

@@ -24,6 +24,7 @@ from exitway.flows.known import SECOND
 from exitway.flows.live import outside
 from exitway.flows.log import Tail, now
 from exitway.flows.retention import prune
+from exitway.names.address import bracketed
 from exitway.names.call import Call, Decision, Reason, Sort, Verdict
 from exitway.policy.decide import decide
 from exitway.policy.policy import Policy
@@ -136,7 +137,10 @@ class Recorder:
             return
         call = _call(observed, opened.address, opened.port)
         decision = decide(observed.policy, call)
-        self._direct(observed, call, Decision(Verdict.DENY, Reason.ADDRESS, decision.because) if refused else decision)
+        if refused:
+            decision = Decision(Verdict.DENY, Reason.ADDRESS, decision.because)
+        process = observed.process(opened.local, f"{bracketed(opened.address)}:{opened.port}")
+        self._direct(observed, call, decision, process=process)
 
     def cut(self, identity: str, address: str, port: int) -> None:
         """Write down that connections of a workload past the proxy were ended, because nothing allows them any more; it may have ended with them."""
@@ -148,9 +152,9 @@ class Recorder:
         because = before.because if before.direct else None
         self._direct(observed, call, Decision(Verdict.DENY, Reason.REVOKED, because, direct=True), decided.reason)
 
-    def _direct(self, observed: Observed, call: Call, decision: Decision, detail: str = "") -> None:
-        name = call.asked or ""
-        self.tell([Flow(now(), observed.workload, name, call.address, call.port, "TCP", decision, detail)])
+    def _direct(self, observed: Observed, call: Call, decision: Decision, detail: str = "", process: str = "") -> None:
+        flow = Flow(now(), observed.workload, call.asked or "", call.address, call.port, "TCP", decision, detail)
+        self.tell([replace(flow, process=process)])
 
     async def up_to_now(self) -> None:
         """Wait until all is written that the log holds now."""

@@ -17,7 +17,7 @@ from typing import Any
 from exitway.api.authorities import authority_faults
 from exitway.api.status import Cause, Refusal, invalid
 from exitway.capture.netns import pin, unpin
-from exitway.capture.nflog import Opened, RefusalLog, Refused
+from exitway.capture.nflog import RefusalLog, Report
 from exitway.processes import Process
 from exitway.resources.problem import Problem
 from exitway.server.names import Names
@@ -42,7 +42,7 @@ class Workloads:
         *,
         audit_namespaces: Collection[str],
         changed: Callable[[], Awaitable[None]],
-        seen: Callable[[Member, Refused | Opened], None],
+        seen: Callable[[Member, Report], None],
     ) -> None:
         self._records = directory / "workloads"
         self._netns = directory / "netns"
