@@ -1,4 +1,4 @@
-"""Metadata and link-local addresses are no part of the cluster, and no name leads there, whatever the rules for names."""
+"""Metadata and link-local addresses are no part of the cluster, and no name leads there, whatever the rules for names and for networks."""
 
 import pytest
 
@@ -11,8 +11,10 @@ NAMES = ("metadata.lab.test", "loopback.lab.test", "mapped.lab.test", "nat64-met
 
 @pytest.fixture(scope="module")
 def generous(namespace: Namespace) -> Namespace:
-    """A namespace with rules for names that lead there."""
+    """A namespace with rules for names that lead there, and for the addresses."""
     namespace.rule("inside", to={"hosts": list(NAMES), "ports": HTTP})
+    cidrs = [*(f"{one}/32" for one in METADATA[:-1]), f"{METADATA[-1].strip('[]')}/128", "0.0.0.0/0", "::/0"]
+    namespace.rule("addresses", to={"cidrs": cidrs, "ports": [{"number": 80, "protocol": "TCP"}]})
     return namespace
 
 

@@ -31,12 +31,19 @@ class Wall:
         """The mark of what Envoy sends to names (``SO_MARK``)."""
         return 0x45570000 | int(digest(self.owner)[:4], 16)
 
-    def ruleset(self, exceptions: Iterable[Excepted], *, audit: bool = False, closed: Iterable[Network] = ()) -> str:
+    def ruleset(
+        self,
+        exceptions: Iterable[Excepted],
+        *,
+        audit: bool = False,
+        closed: Iterable[Network] = (),
+        never: Iterable[str] = NEVER,
+    ) -> str:
         """Replaces it, in one transaction. ``audit``: a workload is let through to all but the addresses that no audit leads to.
 
-        ``closed``: networks that are guarded besides.
+        ``closed``: networks that are guarded besides; ``never``: those that no exception leads to.
         """
-        guarded = (*(ALWAYS if audit else PRIVATE), *NEVER, *map(str, closed))
+        guarded = (*(ALWAYS if audit else PRIVATE), *map(str, closed))
         excepted = list(exceptions)
         return f"""\
 {removal(self.table)}table inet {self.table} {{
@@ -46,6 +53,8 @@ class Wall:
 	chain leave {{
 		type filter hook output priority filter; policy accept;
 		meta mark != {self.mark:#x} accept
+		ip daddr {{ {_networks(never, 4)} }} goto refuse
+		ip6 daddr {{ {_networks(never, 6)} }} goto refuse
 		ip daddr . tcp dport @excepted4 accept
 		ip6 daddr . tcp dport @excepted6 accept
 		ip daddr {{ {_networks(guarded, 4)} }} goto refuse

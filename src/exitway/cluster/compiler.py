@@ -20,6 +20,7 @@ from exitway.names.cluster import AUTHORITIES
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
 from exitway.policy.policy import Policy
+from exitway.policy.shared import shared
 from exitway.proxy.authorities import Authorities
 from exitway.resources.intent import Intent
 from exitway.server.verifiers import Used, Verifiers
@@ -94,8 +95,8 @@ class Compiler:
     ) -> Compiled:
         """What we fail to work out, which is a fault of ours, denies everything to the pods that it is for, and stops nobody else."""
         try:
-            intents = [intent.proxied for intent in selection.intents]
-            return self._built(selection, compile_policy(intents, workload, now, audit=selection.audit), before)
+            policy = compile_policy(shared(selection.intents), workload, now, audit=selection.audit)
+            return self._built(selection, policy, before)
         except Exception as error:  # noqa: BLE001 - whatever it is
             _log.exception("the rules of %s cannot be carried out", workload.namespace)
             why = f"Exitway failed to carry out the rules of this pod: {type(error).__name__}: {error}"

@@ -10,6 +10,7 @@ from operator import is_
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy, concerns, labels_asked
 from exitway.policy.policy import Policy
+from exitway.policy.shared import shared
 from exitway.resources.intent import Intent
 from exitway.resources.registry import Registry
 
@@ -24,13 +25,11 @@ class _Rules:
     revision: int
     said: tuple[Intent, ...]
     asked: tuple[str, ...] = ()
-    intents: tuple[Intent, ...] = ()
     policies: dict[tuple[str | None, ...], Policy] = field(default_factory=dict)
     shared: dict[tuple[int, ...], Policy] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.asked = tuple(sorted(labels_asked(self.said)))
-        self.intents = tuple(intent.proxied for intent in self.said)
 
 
 class Policies:
@@ -54,14 +53,12 @@ class Policies:
         return policy
 
     def _compiled(self, rules: _Rules, workload: Workload, now: datetime) -> Policy:
-        in_force = [
-            one for one in rules.intents if concerns(one, workload) and not (one.expires and one.expires <= now)
-        ]
+        in_force = [one for one in rules.said if concerns(one, workload) and not (one.expires and one.expires <= now)]
         same = tuple(map(id, in_force))
         policy = rules.shared.get(same)
         if policy is None:
             policy = rules.shared[same] = compile_policy(
-                in_force, workload, now, audit=workload.namespace in self._audit
+                shared(in_force), workload, now, audit=workload.namespace in self._audit
             )
         return policy
 

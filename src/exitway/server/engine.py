@@ -99,7 +99,7 @@ class Engine(ABC):
             str(access_log),
         )
         self.supervisor = Supervisor(envoy_process(settings), bootstrap(machine), self.proxy_starts, self.proxy_strayed)
-        self.guard = Guard(wall, names, loopback=loopback)
+        self.guard = Guard(wall, names, loopback=loopback, shared=not alone)
         self.discovery = DiscoveryServer()
         ipv6 = socket.has_dualstack_ipv6()
         proxy = Proxy(

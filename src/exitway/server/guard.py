@@ -13,7 +13,7 @@ from exitway.capture.tools import feed
 from exitway.capture.wall import Wall
 from exitway.dns.resolution import LOOPBACK
 from exitway.names.call import Sort, Verdict
-from exitway.names.guard import Excepted, Network
+from exitway.names.guard import ALWAYS, NEVER, Excepted, Network
 from exitway.names.host import LOCAL_HOST, Host
 from exitway.names.question import Kind
 from exitway.policy.difference import At, allows, kept, lost
@@ -31,13 +31,14 @@ class Guard:
     """Holds from the first policies to :meth:`stop`; a server that is killed leaves it in force.
 
     ``loopback``: whether the machine's is where the proxy is. Where it is not, ``host.exitway.internal`` leads nowhere. ``closed``: networks that no
-    name may lead to here, beside those that none may lead to anywhere; changed by who made us.
+    name may lead to here, beside those that none may lead to anywhere; changed by who made us. ``shared``: as in :mod:`exitway.policy.shared`.
     """
 
-    def __init__(self, wall: Wall, names: Names, *, loopback: bool) -> None:
+    def __init__(self, wall: Wall, names: Names, *, loopback: bool, shared: bool) -> None:
         self._wall = wall
         self._names = names
         self._loopback = loopback
+        self._never = (*NEVER, *ALWAYS) if shared else NEVER
         self._held: object = None
         self.closed: tuple[Network, ...] = ()
         self._policies: Mapping[str, Policy] = {}
@@ -59,7 +60,7 @@ class Guard:
             everybody |= excepted | {(ipaddress.IPv4Network(LOOPBACK), port, True) for port in local}
         audit = any(policy.audit for policy in policies.values())
         if (everybody, audit, self.closed) != self._held:
-            text = self._wall.ruleset(sorted(everybody, key=str), audit=audit, closed=self.closed)
+            text = self._wall.ruleset(sorted(everybody, key=str), audit=audit, closed=self.closed, never=self._never)
             try:
                 await asyncio.to_thread(_nft, text)
             except Problems as error:

@@ -33,6 +33,7 @@ from exitway.names.traces import Traces
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
 from exitway.policy.policy import Policy
+from exitway.policy.shared import shared
 from exitway.proxy.authorities import Authorities
 from exitway.resources.intent import Intent, Network
 from exitway.resources.registry import Registry
@@ -137,7 +138,7 @@ class Program:
         """What the rules mean for one workload."""
         intents: Iterable[Intent] = registry.intents_for(member.workload.namespace) + member.intents
         if not self._direct:
-            intents = [intent.proxied for intent in intents]
+            intents = shared(intents)
         return compile_policy(intents, member.workload, now, member.ranges, audit=member.audit)
 
     def holds(self, now: datetime) -> bool:

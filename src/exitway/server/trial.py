@@ -23,6 +23,7 @@ from exitway.names.call import Call
 from exitway.names.guard import Network
 from exitway.names.workload import Workload
 from exitway.policy.policy import Policy
+from exitway.policy.shared import shared
 from exitway.resources.intent import Intent
 from exitway.resources.registry import Registry
 from exitway.resources.resource import Resource
@@ -56,7 +57,7 @@ class Trial:
     def intents(self) -> tuple[Intent, ...]:
         """All that is said, to whomever, and what the workload brought."""
         said = tuple(intent for resource in self.registry for intent in resource.intents) + self.brought
-        return said if self.direct else tuple(intent.proxied for intent in said)
+        return said if self.direct else shared(said)
 
     @property
     def policy(self) -> Policy:

@@ -10,6 +10,7 @@ from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
 from exitway.policy.decide import decide, let_out_by
 from exitway.policy.policy import Policy
+from exitway.policy.shared import shared
 from exitway.resources.intent import Intent
 from exitway.resources.registry import Registry
 
@@ -39,7 +40,7 @@ class Side:
     def intents(self, namespace: str) -> tuple[Intent, ...]:
         """What holds for the workloads of a namespace."""
         intents = self._registry.intents_for(namespace)
-        return intents if self._direct else tuple(intent.proxied for intent in intents)
+        return intents if self._direct else shared(intents)
 
     def _policy(self, workload: Workload, at: datetime) -> Policy:
         key = workload.namespace, tuple(sorted(workload.labels.items())), at
