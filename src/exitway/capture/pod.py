@@ -26,7 +26,7 @@ from exitway.names.guard import ALWAYS, NEVER, Network
 from exitway.names.ranges import joined, without
 
 _FAMILIES = ((4, "ip", "ipv4_addr", "127.0.0.1"), (6, "ip6", "ipv6_addr", "[::1]"))
-_HOLES = tuple(map(ip_network, ALWAYS))
+_ALWAYS = tuple(map(ip_network, ALWAYS))
 _DNS = 53
 
 
@@ -139,7 +139,7 @@ _NEIGHBOURS = "nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert, mld-l
 
 
 def _sets(capture: PodCapture) -> str:
-    cluster = [part for network in capture.cluster for part in without(network, _HOLES)]
+    cluster = [part for network in capture.cluster for part in without(network, _ALWAYS)]
     sets = [
         f"\tset cluster{version} {{ type {kind}; flags interval;{elements(joined(cluster, version))} }}\n"
         for version, _, kind, _ in _FAMILIES
