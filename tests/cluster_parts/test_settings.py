@@ -37,12 +37,17 @@ def test_what_is_said_is_read():
 
 
 def test_all_that_is_wrong_is_said_at_once():
-    wrong = {"EXITWAY_POD_NAME": "a", "EXITWAY_CLUSTER_RANGES": "10.0.0.1/8 x", "EXITWAY_SIDECAR_RESOURCES": "[]"}
+    wrong = {
+        "EXITWAY_POD_NAME": "a",
+        "EXITWAY_CLUSTER_RANGES": "10.0.0.1/8 x 0.0.0.0/1",
+        "EXITWAY_SIDECAR_RESOURCES": "[]",
+    }
     with pytest.raises(Problems) as raised:
         ClusterSettings.from_environment(wrong)
     assert [problem.message for problem in raised.value.problems] == [
-        'EXITWAY_CLUSTER_RANGES is "10.0.0.1/8 x": 10.0.0.1/8 has host bits set',
-        "EXITWAY_CLUSTER_RANGES is \"10.0.0.1/8 x\": 'x' does not appear to be an IPv4 or IPv6 network",
+        'EXITWAY_CLUSTER_RANGES is "10.0.0.1/8 x 0.0.0.0/1": 10.0.0.1/8 has host bits set',
+        "EXITWAY_CLUSTER_RANGES is \"10.0.0.1/8 x 0.0.0.0/1\": 'x' does not appear to be an IPv4 or IPv6 network",
+        'EXITWAY_CLUSTER_RANGES is "10.0.0.1/8 x 0.0.0.0/1": 0.0.0.0/1 is wider than any cluster, and pods send there as they please',
         'EXITWAY_SIDECAR_RESOURCES is "[]": it is not a mapping',
         "EXITWAY_POD_NAMESPACE is missing",
     ]

@@ -15,6 +15,9 @@ from exitway.resources.problem import Problem, Problems, quoted
 
 Read = TypeVar("Read")
 
+_WIDEST = 8
+"""Of a cluster's range, the length of its prefix: 10.0.0.0/8, fd00::/8."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
@@ -82,7 +85,7 @@ class ClusterSettings:
                 *("cluster_domain", "certificates"),
             )
         }
-        given["cluster_ranges"] = tuple(read.each("cluster_ranges", ip_network))
+        given["cluster_ranges"] = tuple(read.each("cluster_ranges", _range))
         for name in ("cluster_dns", "upstream_dns"):
             given[name] = tuple(map(str, read.each(name, ip_address)))
         given["denied_status"] = read.number("denied_status", range(400, 600))
@@ -154,6 +157,13 @@ class _Reader:
     def _malformed(self, name: str, why: str) -> None:
         message = f"{_variable(name)} is {quoted(self.text(name))}: {why}"
         self.problems.append(Problem("EXW0906", message, "mend the variable, or unset it"))
+
+
+def _range(word: str) -> IPv4Network | IPv6Network:
+    network = ip_network(word)
+    if network.prefixlen < _WIDEST:
+        raise ValueError(f"{network} is wider than any cluster, and pods send there as they please")
+    return network
 
 
 def _variable(name: str) -> str:
