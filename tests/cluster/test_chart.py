@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.cluster import REPOSITORY, kubectl, new_namespace, run, until
+from tests.cluster.cluster import REPOSITORY, SYSTEM, kubectl, new_namespace, run, until
 
 CHART = REPOSITORY / "deploy/helm/exitway"
 OPENSHIFT_API = "github.com/openshift/api@v0.0.0-20240115183315-0793e918179d"
@@ -43,7 +43,7 @@ VARIANTS = {
 
 def render(*values: str, version: str = "1.35.0", name: str = "chart-test") -> list[dict[str, Any]]:
     words = [word for value in values for word in ("--set", value)]
-    told = run("helm", "template", name, CHART, "-n", "default", "--kube-version", version, *words)
+    told = run("helm", "template", name, CHART, "-n", SYSTEM, "--kube-version", version, *words)
     return [document for document in yaml.safe_load_all(told) if document]
 
 
@@ -54,6 +54,7 @@ def openshift(cluster: None) -> Iterator[None]:
     definition = Path(directory) / "security/v1/0000_03_security-openshift_01_scc.crd.yaml"
     kubectl("apply", "--server-side", "-f", definition)
     kubectl("wait", "--for=condition=Established", "crd/securitycontextconstraints.security.openshift.io")
+    kubectl("create", "namespace", SYSTEM, check=False)
     yield
     kubectl("delete", "crd", "securitycontextconstraints.security.openshift.io")
 
@@ -89,6 +90,18 @@ def test_what_is_rendered_for_those_without_helm_is_current(cluster, tmp_path):
     run(".venv/bin/python", tmp_path / "scripts/update-docs")
     for path in installs:
         assert path.read_text() == (REPOSITORY / path.relative_to(tmp_path)).read_text()
+
+
+def test_it_is_installed_where_rules_hold_for_all(cluster):
+    told = run("helm", "template", "x", CHART, "-n", "elsewhere", "--kube-version", "1.35.0", check=False)
+    assert "is installed in the namespace exitway-system" in told
+
+
+def test_no_node_has_the_keys_of_the_control_plane(cluster):
+    """Who mounts a Secret lets the kubelet of its node read it."""
+    for variant in VARIANTS.values():
+        for _, spec, _ in containers(render(*variant)):
+            assert "chart-test-tls" not in json.dumps(spec.get("volumes", []))
 
 
 def containers(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:

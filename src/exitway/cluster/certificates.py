@@ -1,4 +1,6 @@
-"""Keeps the control plane's certificates: in one Secret, which whichever replica comes first fills and renews, and in the webhook configurations.
+"""Keeps the control plane's certificates: in one Secret, which whichever replica comes first fills and renews.
+
+Its authorities are told to the webhook configurations, and to a ConfigMap for those who call us: a node that may read a Secret reads all of it.
 
 What this replica serves with follows the Secret, without a restart. Where somebody else fills it (cert-manager), it is only read.
 """
@@ -20,7 +22,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from exitway.cluster.authority import renewed
 from exitway.cluster.settings import ClusterSettings
 from exitway.cluster.uninstall import CONFIGURATIONS
-from exitway.kube.client import JSON_PATCH, Kube
+from exitway.kube.client import JSON_PATCH, MERGE_PATCH, Kube
 from exitway.kube.error import KubeError
 from exitway.kube.reflector import Reflector
 from exitway.resources.resource import Json
@@ -54,12 +56,15 @@ class Certificates:
         self._path = f"/api/v1/namespaces/{settings.pod_namespace}/secrets"
         self._look = asyncio.Event()
         self._secret = self._follower(self._path, self._name)
+        self._published = self._follower(
+            f"/api/v1/namespaces/{settings.pod_namespace}/configmaps", f"{settings.release}-authorities"
+        )
         self._hooks = {path: self._follower(path, settings.release) for path in CONFIGURATIONS}
 
     async def run(self) -> Never:
         """Follow the Secret, for ever."""
         async with asyncio.TaskGroup() as group:
-            for follower in (self._secret, *self._hooks.values()):
+            for follower in (self._secret, self._published, *self._hooks.values()):
                 group.create_task(follower.run())
             group.create_task(self._keep())
         raise AssertionError  # they do not end
@@ -77,6 +82,7 @@ class Certificates:
             try:
                 await self._renew()
                 self._load()
+                await self._publish()
                 await self._tell_webhooks()
             except KubeError as error:
                 _log.warning("certificates: %s", error)
@@ -123,6 +129,15 @@ class Certificates:
         self.key, self.chain, self.authorities = key, chain, authorities
         self.expiry = load_pem_x509_certificate(chain).not_valid_after_utc.timestamp()
         self.ready.set()
+
+    async def _publish(self) -> None:
+        """Have agents trust what we serve with."""
+        authorities = self.authorities.decode()
+        for (namespace, name), published in self._published.objects.items() if authorities else ():
+            if (published.get("data") or {}).get("ca.crt") != authorities:
+                path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+                data = {"data": {"ca.crt": authorities}}
+                await self._kube.request("PATCH", path, data, content_type=MERGE_PATCH)
 
     async def _tell_webhooks(self) -> None:
         """Have the API server trust what we serve with."""
