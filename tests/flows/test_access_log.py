@@ -2,17 +2,19 @@ import json
 import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exitway.envoy.access_log import FIELDS
 from exitway.flows import known
 from exitway.flows.access_log import AccessLogReader
 from exitway.flows.entry import Observed
-from exitway.flows.flow import Repeats
+from exitway.flows.flow import Repeats, is_stamp
 from exitway.flows.history import History
-from exitway.flows.live import split
+from exitway.flows.live import is_end, says_nothing, split
 from exitway.flows.log import Tail
 from exitway.names.workload import Workload
 from exitway.policy.compile import compile_policy
@@ -373,3 +375,69 @@ def test_long_paths_are_not_kept_in_memory():
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 100 * 2000
+
+
+RECORDED = (Path(__file__).parent / "access.log").read_bytes().splitlines()
+"""As Envoy 1.40 wrote them in the lab: requests, TLS and TCP, allowed and denied, what runs and what has ended, and a mark."""
+ENDED = [one for one in RECORDED if is_end(one)]
+SOMETHING_ELSE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(10**30) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=3,
+)
+
+
+def with_a_field_wrong(line_, name, value):
+    """Not there, if the value is ``...``."""
+    fields = json.loads(line_)
+    holder = fields if name in fields else fields.get("z", {})
+    holder[name] = value
+    if value is ...:
+        del holder[name]
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def cut_out(line_, begin, length, instead):
+    return line_[:begin] + instead + line_[begin + length :]
+
+
+PLACE = st.integers(0, 500)
+NAME = st.sampled_from([*FIELDS, *FIELDS["z"]])
+BROKEN = (
+    st.builds(with_a_field_wrong, st.sampled_from(RECORDED), NAME, SOMETHING_ELSE | st.just(...))
+    | st.builds(cut_out, st.sampled_from(RECORDED), PLACE, PLACE, st.binary(max_size=20))
+    | st.builds(bytes.__add__, st.builds(cut_out, st.sampled_from(RECORDED), PLACE, st.just(500), st.just(b"")), st.sampled_from(RECORDED))
+    | st.binary(max_size=50)
+    | SOMETHING_ELSE.map(json.dumps).map(str.encode)
+    | st.sampled_from([b"[" * 100_000, b'{"access":"DownstreamEnd","authority":"' + b"a" * 3_000_000])
+)  # fmt: skip
+
+
+@given(st.lists(BROKEN, max_size=5), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_a_line_that_cannot_be_read_costs_that_line_only(tmp_path_factory, broken, hurry):
+    lines = [one for pair in zip(broken, ENDED, strict=False) for one in pair] + ENDED[len(broken) :]
+    directory = tmp_path_factory.mktemp("flows")
+    (directory / "access.log").write_bytes(b"".join(one + b"\n" for one in lines))
+    reader = AccessLogReader(lambda _: OBSERVED["w1"])
+    begun: list[bytes] = []
+    flows = list(reader.flows(Tail(directory / "access.log").lines(), begun.append, hurry=hurry))
+    history = History(directory / "flows.db")
+    history.write(flows, reader.known.repeats())
+    written = history.select()
+    assert [json.loads(one.line())["id"] for one in written] == sorted({flow.id for flow in flows})
+    assert all(is_stamp(one.time) and is_stamp(one.last or one.time) for one in written)
+    assert sum(one.count for one in written) >= len(ENDED)
+    if not hurry:
+        denials = [one for one in written if (one.workload, one.name) == ("shop/w", "evil.example")]
+        assert {(one.port, one.decision.verdict) for one in denials} >= {(80, "deny"), (443, "deny")}
+    assert all(flow is None or not flow.decision.allowed for flow in (reader.revoked(one, NOW) for one in begun))
+    history.close()
+
+
+@given(BROKEN)
+@settings(deadline=None)
+def test_no_line_is_passed_over_in_silence(broken):
+    reader = AccessLogReader(lambda _: OBSERVED["w1"])
+    told = len(list(reader.flows(broken.split(b"\n")))) + len(reader.live) + reader.unreadable
+    assert told or says_nothing(broken) or (b'"from":null' in broken and not is_end(broken))

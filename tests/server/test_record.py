@@ -7,6 +7,8 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from exitway.capture.nflog import Refused
 from exitway.flows.flow import Flow
 from exitway.flows.history import History
@@ -124,6 +126,36 @@ def test_what_cannot_be_written_waits_and_uses_go_before_denials(tmp_path, monke
     recorder._history._connection.execute("PRAGMA max_page_count = 1000000")
     recorder.catch_up()
     assert (recorder.problem, names(tmp_path)) == ("", ["used.test", "n0.test", "n1.test"])
+
+
+BROKEN = {
+    b"": 0,
+    b"no JSON": 1,
+    b"[]": 1,
+    b'{"workload":"w1"}': 1,
+    denial(1)[:-1].replace(b'"destination":"240.240.0.2:80",', b""): 1,
+    denial(1)[:-1].replace(b'"status":404', b'"status":{"code":404}'): 1,
+    denial(1)[:-1].replace(b'"status":404', b'"status":%d' % 10**30): 1,
+    denial(1)[:-1].replace(b"240.240.0.2:80", b"240.240.0.2:80000"): 1,
+    denial(1)[:-1].replace(b"2027-01-01T", b"2027-01-01\xff"): 1,
+    denial(1)[:90] + denial(0)[:-1]: 1,
+    denial(1)[90:-1]: 1,
+    bytes(4096): 1,
+    b"[" * 100_000: 1,
+    denial(1)[:-1].replace(b"n1.test", b"n" * 2**20): 5,
+}
+"""What a disk that was full, a proxy that was killed or anything else may leave; and how many lines it costs."""
+
+
+@pytest.mark.parametrize(("broken", "cost"), BROKEN.items(), ids=range(len(BROKEN)))
+def test_what_cannot_be_read_is_counted_said_once_and_costs_no_other_line(tmp_path, caplog, broken, cost):
+    (tmp_path / "access.log").write_bytes(denial(0) + broken + b"\n" + denial(2) + broken + b"\n" + denial(3))
+    recorder = recorder_of(tmp_path)
+    recorder.catch_up()
+    assert names(tmp_path) == ["n0.test", "n2.test", "n3.test"]
+    assert recorder.lost == 2 * cost
+    assert len(caplog.messages) == (cost > 0)
+    assert recorder.problem == ""
 
 
 def test_a_flood_that_is_faster_than_we_are_is_counted(tmp_path, monkeypatch):

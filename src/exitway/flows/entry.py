@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any
 
 from exitway.envoy import matcher
+from exitway.flows.fields import check, fields_of
 from exitway.flows.flow import Flow
 from exitway.flows.known import measured
 from exitway.flows.live import Parts, split
@@ -60,8 +60,8 @@ class Entry:
         call = self.call if self.fields["chain"] == matcher.NAMED else replace(self.call, asked=None)
         decided = decide(policy, call)
         if decided.allowed and self.fields["chain"] != matcher.TCP and (call.name or self.asked) != LOCAL_HOST:
-            address = ip_address(endpoint(self.fields["z"]["to"])[0])
-            if not permitted(address, self.call.port, ()) and not permitted(address, self.call.port, policy.exceptions):
+            to = self.fields["z"].get("to")
+            if not to or not _permitted(to, self.call.port, policy):
                 return Decision(Verdict.DENY, Reason.ADDRESS, decided.because)
         return decided
 
@@ -120,25 +120,24 @@ class Entry:
 
 
 def read(line: bytes, observed: Callable[[str], Observed | None]) -> Entry | None:
-    """A line. None: it is not ours, or of a workload that is not known any more."""
-    try:
-        fields = _fields(line)
-        found = observed(fields["workload"])
-    except (ValueError, KeyError, TypeError):
-        return None
+    """A line. None: it is of a workload that is not known any more.
+
+    Raises:
+        Unreadable: it is not as Envoy writes them.
+    """
+    fields = fields_of(line)
+    found = observed(fields["workload"])
     if found is None:
         return None
+    check(fields)
     address, port = endpoint(fields["destination"])
     asked = found.name_of(address) or ""
     return Entry(fields, split(line), found, _call(fields, address, port, asked), asked)
 
 
-def _fields(line: bytes) -> Any:
-    """Whatever bytes somebody has said to the proxy: what is no text becomes ``?``, and no line is lost for it."""
-    fields = json.loads(line.decode(errors="replace"))
-    if b"\\ud" not in line.lower():
-        return fields
-    return json.loads(json.dumps(fields, ensure_ascii=False).encode(errors="replace"))
+def _permitted(to: str, port: int, policy: Policy) -> bool:
+    address = ip_address(endpoint(to)[0])
+    return permitted(address, port, ()) or permitted(address, port, policy.exceptions)
 
 
 def _call(entry: Mapping[str, Any], address: str, port: int, asked: str) -> Call:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -22,6 +23,20 @@ def shown_verdict(verdict: Verdict, *, audit: bool) -> str:
 def stamp(moment: datetime) -> str:
     """A time as flows have it: RFC 3339 in UTC, to the millisecond, so that times are in the order of their texts."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+
+
+def is_stamp(text: object) -> bool:
+    """Whether it is such a time."""
+    if not isinstance(text, str) or not _STAMP.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:  # the 30th of February
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

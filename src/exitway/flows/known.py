@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 
-from exitway.flows.flow import Flow, Repeats
+from exitway.flows.flow import Flow, Repeats, is_stamp
 from exitway.flows.live import Parts
 
 MOST_REMEMBERED = 20_000
@@ -18,6 +18,8 @@ DAY, SECOND = len("2027-01-01"), len("2027-01-01T00:00:00")
 """Characters of a time that are equal within one."""
 
 _AT = len('"at":"')
+_MOST_MEASURED = 2**50
+"""Milliseconds or bytes. What is more was never measured, and many such would be more than SQLite's integers hold."""
 _WORKLOAD = b',"workload":"'
 
 
@@ -101,7 +103,7 @@ class Known:
     def repeats(self) -> list[Repeats]:
         """What was counted, and not yet told."""
         counted = self._counted.values()
-        return [Repeats(use.id, use.count, use.sent, use.received, use.last.decode()) for use in counted]
+        return [Repeats(use.id, use.count, use.sent, use.received, _time(use.last)) for use in counted]
 
     def told(self, gone: Collection[int] = ()) -> None:
         """The repeats were told. ``gone``: ids of flows that are no more; what is counted onto them is told anew from now on."""
@@ -117,10 +119,17 @@ def _short(request: bytes) -> bytes:
     return request if len(request) < _LONG else hashlib.blake2b(request, digest_size=16).digest()
 
 
+def _time(written: bytes) -> str:
+    """Empty: it is none. A line that repeats another is counted without a look at all of it."""
+    text = written.decode(errors="replace")
+    return text if is_stamp(text) else ""
+
+
 def measured(parts: Parts) -> tuple[int, int, int]:
     """Milliseconds, and bytes that the workload has sent and received."""
     try:
         duration, sent, received = map(int, parts.measured.split())
     except ValueError:  # "-": not known
         return 0, 0, 0
-    return duration, sent, received
+    known = 0 <= duration < _MOST_MEASURED and 0 <= sent < _MOST_MEASURED and 0 <= received < _MOST_MEASURED
+    return (duration, sent, received) if known else (0, 0, 0)

@@ -13,7 +13,14 @@ from typing import NamedTuple
 
 _IDENTITY, _MEASURED, _AFTER = b',"z":{', b',"measured":"', b',"peer":'
 _DONE, _AFTER_DONE, _WORKLOAD = b',"chain":', b',"destination":', b',"workload":'
+_FIRST = b'{"access":"'
 _ENDS = (b'{"access":"TcpConnectionEnd"', b'{"access":"DownstreamEnd"')
+_RUNS = (
+    b'{"access":"TcpUpstreamConnected"',
+    b'{"access":"DownstreamPeriodic"',
+    b'{"access":"DownstreamTunnelSuccessfullyEstablished"',
+)
+_MARK = b'{"access":"Mark"'
 _NOTHING_OUTSIDE = b'"from":null'
 _CUT = b""
 
@@ -45,18 +52,40 @@ def split(line: bytes) -> Parts:
     return Parts(beginning.partition(b",")[2], identity, measured, request.partition(_AFTER)[0])
 
 
+def whole(line: bytes) -> list[bytes]:
+    """The line; or its pieces, where one broke off, since the proxy was killed or the disk was full, and the next one stands right behind it.
+
+    No client can write how a line begins: its quotes are escaped.
+    """
+    if line.find(_FIRST, 1) < 0:
+        return [line]
+    broken, *others = line.split(_FIRST)
+    return [broken] * bool(broken) + [_FIRST + other for other in others]
+
+
 def is_end(line: bytes) -> bool:
     """Whether the line is the last of its connection or request."""
     return line.startswith(_ENDS)
 
 
+def runs(line: bytes) -> bool:
+    """Whether the line says of a connection or request that it runs."""
+    return line.startswith(_RUNS)
+
+
+def says_nothing(line: bytes) -> bool:
+    """Whether the line is of no connection or request: a mark, or empty."""
+    return not line or line.startswith(_MARK)
+
+
 def outside(line: bytes) -> tuple[str, str] | None:
-    """The two ends of the connection outside, as ``address:port``. None: the line is broken, as a full disk leaves it."""
+    """The two ends of the connection outside, as ``address:port``. None: the line is broken, as a full disk leaves it, or has not both."""
     try:
         this = json.loads(line)["z"]
-        return str(this["from"]), str(this["to"])
-    except (ValueError, KeyError, TypeError):
+        ends = this["from"], this["to"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
+    return ends if all(isinstance(end, str) for end in ends) else None
 
 
 class Live:

@@ -22,6 +22,8 @@ LINK_IPV4 = "240.242.0.0"
 LINK_IPV6 = "2001:2:0:f242::"
 """Where the pairs of addresses begin that direct workloads and the machine have between them. They are seen by nobody else."""
 
+_PORTS = range(2**16)
+
 Pinned = Mapping[str, tuple[str, str]]
 """Names of a workload that keep their synthetic addresses, IPv4 and IPv6, because rules are enforced by these."""
 
@@ -38,8 +40,14 @@ def bracketed(address: str) -> str:
 
 
 def endpoint(text: str) -> tuple[str, int]:
-    """Address and port of ``address:port`` or ``[address]:port``."""
+    """Address and port of ``address:port`` or ``[address]:port``.
+
+    Raises:
+        ValueError: there is no port in it.
+    """
     address, _, port = text.rpartition(":")
+    if int(port) not in _PORTS:
+        raise ValueError(f"{port} is no port")
     return address.strip("[]"), int(port)
 
 

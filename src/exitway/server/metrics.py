@@ -104,7 +104,8 @@ class EngineMetrics(RuleMetrics):
         yield from _traffic(self.traffic)
         help_ = "Flows that were written to the history; repeats are counted onto them."
         yield CounterMetricFamily("exitway_flows_written", help_, self.traffic.written)
-        yield CounterMetricFamily("exitway_flows_lost", "Flows that could not be written.", self._recorder.lost)
+        help_ = "Flows that could not be written, and lines of the proxy's access log that could not be read."
+        yield CounterMetricFamily("exitway_flows_lost", help_, self._recorder.lost)
         engine = self._engine
         audits = [one.member.audit for one in engine.workloads.running.values()]
         help_ = "Running workloads, by whether denials are carried out (enforce) or only recorded (audit)."

@@ -81,8 +81,8 @@ class Recorder:
         self._much_live = MUCH_LIVE
         self.wrote: Callable[[Sequence[Flow], Sequence[Repeats]], None] = lambda *_: None
         """Hears of flows that were written, and of repeats that were counted onto some."""
-        self.lost = 0
-        """Flows that could not be written, since we began."""
+        self._unwritten = 0
+        self._warned = False
         self.problem = ""
         """Why flows cannot be written; empty: they can."""
         self._round = asyncio.Event()
@@ -156,6 +156,11 @@ class Recorder:
         flow = Flow(now(), observed.workload, call.asked or "", call.address, call.port, "TCP", decision, detail)
         self.tell([replace(flow, process=process)])
 
+    @property
+    def lost(self) -> int:
+        """Flows that could not be written, and lines that could not be read, since we began."""
+        return self._unwritten + self.reader.unreadable
+
     async def up_to_now(self) -> None:
         """Wait until all is written that the log holds now."""
         for _ in ("begun already", "begun from now on"):
@@ -215,6 +220,9 @@ class Recorder:
 
     def _take(self, lines: Iterable[bytes], begun: Callable[[bytes], None], much: int) -> None:
         self._pending += self.reader.flows(lines, begun, hurry=self._unread.unread > much)
+        if self.reader.unreadable and not self._warned:
+            self._warned = True  # the others are counted
+            _log.warning("a line of the access log cannot be read, and is in no flow: %s", self.reader.why)
         if len(self._pending) > MUCH_PENDING:
             self._commit()
 
@@ -251,8 +259,8 @@ class Recorder:
             self._pending.sort(key=lambda flow: (flow.decision.allowed, flow.id))
             del self._pending[MOST_PENDING:]
             self._pending.sort(key=lambda flow: flow.id)
-            self.lost += surplus
-            self.problem += f"; {self.lost} are lost"
+            self._unwritten += surplus
+            self.problem += f"; {self._unwritten} are lost"
 
     def close(self) -> None:
         """Write what is left to write. Envoy has ended, so its log is of no more use."""
