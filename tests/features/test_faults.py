@@ -77,6 +77,7 @@ def test_envoy_killed_under_load_lets_nothing_out_and_is_back(server, outside):
         os.kill(eventually(lambda: server.status()["proxy"]["pid"]), signal.SIGKILL)
         eventually(lambda: server.status()["proxy"]["restarts"] == 1 and outcomes(1) == ["204"])
         assert outcomes(20) == ["204"] * 20
+    assert "ended; starting it again" in (server.settings.runtime_dir / "server.log").read_text()
     assert all(fact["host"] == "httpbin.org" for fact in outside.requests())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
 import socket
 import time
@@ -122,6 +123,7 @@ def _alone(lock: IO[str]) -> bool:
 
 def serve_forever(settings: Settings, **given: Any) -> None:
     """Run a server in this process until it is told to stop. The arguments are those of :class:`Server`."""
+    logging.basicConfig(format="%(asctime)s %(message)s")
     many_files()
     with sole(settings):
         asyncio.run(_serve(settings, **given))
