@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.cli.reports import Sarif
+
 BUCKETS = """\
 apiVersion: exitway.dev/v1
 kind: EgressRule
@@ -126,3 +128,15 @@ def test_code_scanning_gets_sarif(run, rules):
         assert result["level"] == "warning"
     place = of["results"][1]["locations"][0]["physicalLocation"]
     assert place == {"artifactLocation": {"uri": "rules/buckets.yml"}, "region": {"startLine": 7, "startColumn": 15}}
+
+
+@pytest.mark.parametrize("asked", ["analyze rules", "analyze odd", "analyze -", "analyze {here}/rules/buckets.yml"])
+def test_sarif_is_as_its_standard_says(run, rules, asked):
+    """Also of a file with an odd name, of standard input, and of what is ignored."""
+    (rules.parent / "odd").mkdir()
+    ignoring = "name: britain\n  annotations: {exitway.dev/ignore-findings: EXW2011}"
+    (rules.parent / "odd/\u00e4 b%#?.yml").write_text(SUFFIX.replace("name: britain", ignoring))
+    said = run(f"{asked} -o sarif --fail-on never".format(here=rules.parent), BUCKETS).stdout
+    (of,) = Sarif.model_validate_json(said).runs
+    assert of.results
+    assert [of.tool.driver.rules[one.rule_index].id for one in of.results] == [one.rule_id for one in of.results]

@@ -4,6 +4,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.cli.reports import junit_faults
 from tests.cli.rules import STRIPE
 
 UNUSED = """\
@@ -86,6 +87,7 @@ def test_ci_servers_are_told_the_same(run, files):
     assert run("test tests.yml --junit report.xml --fail-unused").exit_code == 1
     root = ET.parse(files / "report.xml").getroot()
     suite, coverage = root
+    assert list(junit_faults(root)) == []
     assert [one.tag for one in suite] == ["properties", *["testcase"] * 6, "system-out", "system-err"]
     cases = suite.findall("testcase")
     assert {name: suite.get(name) for name in ("name", "tests", "failures", "errors", "skipped")} == {
