@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from exitway.settings import Settings
 from tests.cluster.cluster import REPOSITORY, SYSTEM, kubectl, new_namespace, run, until
 
 CHART = REPOSITORY / "deploy/helm/exitway"
@@ -41,9 +42,11 @@ VARIANTS = {
 }
 
 
-def render(*values: str, version: str = "1.35.0", name: str = "chart-test") -> list[dict[str, Any]]:
+def render(
+    *values: str, version: str = "1.35.0", name: str = "chart-test", more: Sequence[str | Path] = ()
+) -> list[dict[str, Any]]:
     words = [word for value in values for word in ("--set", value)]
-    told = run("helm", "template", name, CHART, "-n", SYSTEM, "--kube-version", version, *words)
+    told = run("helm", "template", name, CHART, "-n", SYSTEM, "--kube-version", version, *words, *more)
     return [document for document in yaml.safe_load_all(told) if document]
 
 
@@ -76,6 +79,8 @@ def test_helm_finds_nothing_to_say_and_refuses_what_is_wrong(cluster):
         "cluster.ranges={10.0.0.0}": "does not match pattern",
         "certificates.certManager.enabled=true": "value must be 'external'",
         "controller.replicas=0": "minimum: got 0, want 1",
+        "node.flows.days=0": "minimum: got 0, want 1",
+        "node.flows.megabytes=3": "minimum: got 3, want 4",
     }.items():
         assert said in run("helm", "template", "x", CHART, "--kube-version", "1.35.0", "--set", wrong, check=False)
 
@@ -109,6 +114,17 @@ def containers(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str,
         spec = document.get("spec", {}).get("template", {}).get("spec")
         for container in spec["containers"] if spec else ():
             yield document["metadata"]["name"], spec, container
+
+
+@pytest.mark.parametrize(("days", "megabytes"), [(30, 256), (1, 4), (36500, 2**20)])
+def test_an_agent_keeps_as_many_flows_as_was_chosen(cluster, tmp_path, days, megabytes):
+    """By a file: helm takes its numbers for others than those of --set."""
+    (tmp_path / "values.yaml").write_text(json.dumps({"node": {"flows": {"days": days, "megabytes": megabytes}}}))
+    (agent,) = (
+        one for name, _, one in containers(render(more=["-f", tmp_path / "values.yaml"])) if name.endswith("-node")
+    )
+    settings = Settings.from_environment({one["name"]: one["value"] for one in agent["env"] if "value" in one})
+    assert (settings.flows_days, settings.flows_megabytes) == (days, megabytes)
 
 
 def test_containers_may_do_nothing_but_the_agent(cluster):
