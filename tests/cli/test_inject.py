@@ -87,7 +87,7 @@ def test_what_is_refused_is_said_with_its_place(inject):
     ]
 
 
-def test_what_is_allowed_all_the_same_is_a_warning(inject):
+def test_what_is_allowed_all_the_same_is_a_warning_where_the_namespace_lets_it(inject):
     done = inject(
         FILE.replace(
             "metadata: {name: one}", "metadata: {name: one, annotations: {exitway.dev/allow-unsafe: hostPID}}"
@@ -97,4 +97,7 @@ def test_what_is_allowed_all_the_same_is_a_warning(inject):
     allowed = FILE.replace("labels: {app: web}", "annotations: {exitway.dev/allow-unsafe: hostPID}").replace(
         "spec: {containers", "spec: {hostPID: true, containers", 1
     )
-    assert "hostPID" in inject(allowed).stderr
+    assert "hostPID" in inject(allowed, "--unsafe-pods").stderr
+    refused = inject(allowed)
+    assert refused.exit_code == 1
+    assert "EXW1129" in refused.stderr

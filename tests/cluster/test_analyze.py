@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from exitway.names.cluster import OPT_OUT, PLACEMENT, UNSAFE, Placement
+from exitway.names.cluster import OPT_OUT, PLACEMENT, UNSAFE, UNSAFE_PODS, Placement
 from tests.cluster.cluster import REPOSITORY, STATE, TLS, environment, kubectl, new_namespace
 
 
@@ -32,7 +32,8 @@ def analyze(*options: str) -> tuple[int, dict[tuple[str, str], str]]:
 def test_pods_that_rules_do_not_hold_are_found(installed, client):
     with new_namespace({}) as shop:
         shop.pod("old")
-        kubectl("label", "namespace", shop.name, f"{PLACEMENT}={Placement.SIDECAR}", f"{OPT_OUT}=allowed")
+        labels = {PLACEMENT: Placement.SIDECAR, OPT_OUT: "allowed", UNSAFE_PODS: "allowed"}
+        kubectl("label", "namespace", shop.name, *(f"{name}={value}" for name, value in labels.items()))
         shop.pod("well")
         shop.pod("out", metadata={"annotations": {PLACEMENT: Placement.NONE}})
         asking = {"annotations": {UNSAFE: "capabilities, shareProcessNamespace"}}
@@ -48,11 +49,13 @@ def test_pods_that_rules_do_not_hold_are_found(installed, client):
             ("EXW2061", shop.name),
             ("EXW2062", "old"),
             ("EXW2062", "out"),
+            ("EXW2063", shop.name),
         }
         assert (
             "allows it shareProcessNamespace, so its programs may get round their rules" in found["EXW2060", "unsafe"]
         )
         assert "1 of 4 do: out" in found["EXW2061", shop.name]
+        assert "1 of 4 do: unsafe" in found["EXW2063", shop.name]
         assert "none of the 2 running workloads" in found["EXW2033", "nobody"]
         assert analyze("-n", shop.name, "--fail-on", "warning")[0] == 1
         assert set(found) <= set(analyze()[1])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exitway.names.cluster import CAPTURED, PLACEMENT, UNSAFE, Placement
+from exitway.names.cluster import CAPTURED, PLACEMENT, UNSAFE, UNSAFE_PODS, Placement
 from tests.cluster.cluster import Json, Namespace, Pod, container, new_namespace, pod_spec, run, until
 from tests.cluster.outside import Seen
 
@@ -36,8 +36,15 @@ def test_a_pod_that_would_defeat_the_boundary_is_refused_with_all_that_is_wrong(
     assert UNSAFE in said
 
 
-def test_what_is_allowed_by_name_is_let_in_with_a_warning(namespace: Namespace) -> None:
-    said = refused(namespace, pod_spec(containers=[container(**ADMINISTRATOR)]), annotations={UNSAFE: "capabilities"})
+def test_what_is_allowed_by_name_is_let_in_with_a_warning_where_the_namespace_lets_it(
+    namespace: Namespace, placement: Placement
+) -> None:
+    asking = pod_spec(containers=[container(**ADMINISTRATOR)])
+    said = refused(namespace, asking, annotations={UNSAFE: "capabilities"})
+    assert "EXW1129" in said
+    assert f"{UNSAFE_PODS}=allowed" in said
+    with new_namespace({PLACEMENT: placement, UNSAFE_PODS: "allowed"}) as lenient:
+        said = refused(lenient, asking, annotations={UNSAFE: "capabilities"})
     assert "created" in said
     assert f"Warning: Exitway cannot hold this pod to its rules: {UNSAFE} allows capabilities" in said
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from exitway.names.cluster import PLACEMENT, UNSAFE, Placement
+from exitway.names.cluster import PLACEMENT, UNSAFE, UNSAFE_PODS, Placement
 from tests.cluster.cluster import HTTP, Json, Namespace, Pod, container, kubectl, new_namespace, until
 from tests.cluster.outside import Outside, Seen
 
@@ -94,7 +94,7 @@ def restricted(installed: str, client: str) -> Iterator[Namespace]:
 @pytest.fixture(scope="module")
 def lenient(installed: str, client: str) -> Iterator[Namespace]:
     """One in which a pod may have what it likes."""
-    with new_namespace({PLACEMENT: Placement.NODE}) as made:
+    with new_namespace({PLACEMENT: Placement.NODE, UNSAFE_PODS: "allowed"}) as made:
         yield made
 
 

@@ -37,17 +37,17 @@ def test_what_drops_them_already_stays_as_it_is(said):
 @pytest.mark.parametrize("name", ["debug", *CONTAINERS])
 def test_no_name_makes_a_container_that_comes_later_one_of_ours(name):
     later = {"name": name, "securityContext": {"privileged": True, "capabilities": {"add": ["NET_ADMIN"]}}}
-    problems, _ = refused({"metadata": {"labels": {CAPTURED: "sidecar"}}, "spec": {"ephemeralContainers": [later]}})
+    problems, _ = refused({"metadata": {"labels": {CAPTURED: "sidecar"}}, "spec": {"ephemeralContainers": [later]}}, {})
     assert {one.code for one in problems} == {"EXW1120", "EXW1121"}
 
 
 @pytest.mark.parametrize("name", ["net.ipv4.tcp_fwmark_accept", "net/ipv4/tcp_fwmark_accept", "net.ipv4.ip_forward"])
 def test_no_sysctl_hands_out_marks(name):
-    problems, _ = refused({"spec": {"securityContext": {"sysctls": [{"name": name, "value": "1"}]}}})
+    problems, _ = refused({"spec": {"securityContext": {"sysctls": [{"name": name, "value": "1"}]}}}, {})
     assert [one.code for one in problems] == ["EXW1117"]
 
 
 def test_the_clock_of_the_node_is_not_a_programs():
     """By it rules expire."""
-    problems, _ = refused(pod(securityContext={"capabilities": {"add": ["SYS_TIME"]}}))
+    problems, _ = refused(pod(securityContext={"capabilities": {"add": ["SYS_TIME"]}}), {})
     assert [one.code for one in problems] == ["EXW1121"]

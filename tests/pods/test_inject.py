@@ -5,7 +5,7 @@ from copy import deepcopy
 
 import pytest
 
-from exitway.names.cluster import CAPTURED, OPT_OUT, PLACEMENT, UNSAFE, Placement
+from exitway.names.cluster import CAPTURED, OPT_OUT, PLACEMENT, UNSAFE, UNSAFE_PODS, Placement
 from exitway.pods.containers import CAPTURE, GATE, PROXY, TOKEN
 from exitway.pods.inject import inject
 from exitway.pods.installation import Installation
@@ -23,6 +23,7 @@ INSTALLATION = Installation(
 )
 OLDER = Installation(**{**INSTALLATION.to_json(), "native": False})
 SIDECAR, NODE = {PLACEMENT: "sidecar"}, {PLACEMENT: "node"}
+LENIENT = {UNSAFE_PODS: "allowed"}
 
 
 def pod(**spec):
@@ -168,21 +169,38 @@ def test_what_defeats_the_boundary_is_refused_unless_it_is_allowed_by_name(spec,
     assert [one.code for one in caught.value.problems] == [code]
     if not word:
         return
-    made = inject(annotated(pod(**spec), **{UNSAFE: f"hostPID,{word}"}), namespace, INSTALLATION)
+    asking = annotated(pod(**spec), **{UNSAFE: f"hostPID,{word}"})
+    made = inject(asking, namespace | LENIENT, INSTALLATION)
     assert word in made.warnings[0]
     assert made.placement == ("none" if "hostNetwork" in spec else namespace[PLACEMENT])
-    with pytest.raises(Problems):
-        inject(annotated(pod(**spec), **{UNSAFE: "hostPID" if word == "token" else "token"}), namespace, INSTALLATION)
+    other = annotated(pod(**spec), **{UNSAFE: "hostPID" if word == "token" else "token"})
+    for wrong, labels, why in ((other, LENIENT, code), (asking, {}, "EXW1129"), (asking, {UNSAFE_PODS: ""}, "EXW1129")):
+        with pytest.raises(Problems) as caught:
+            inject(wrong, namespace | labels, INSTALLATION)
+        assert [one.code for one in caught.value.problems] == [why]
+
+
+def test_who_may_make_pods_may_not_by_that_alone_let_them_out():
+    """The annotation is the pod's; the label that makes it count is the namespace's."""
+    asking = annotated(pod(hostNetwork=True), **{UNSAFE: "hostNetwork,capabilities"})
+    with pytest.raises(Problems) as caught:
+        inject(asking, {**NODE, OPT_OUT: "allowed"}, INSTALLATION)
+    (problem,) = caught.value.problems
+    assert "hostNetwork" in problem.message
+    assert "capabilities" not in problem.message
+    assert f"{UNSAFE_PODS}=allowed" in problem.hint
+    needless = annotated(pod(), **{UNSAFE: "capabilities"})
+    assert inject(needless, NODE, INSTALLATION).warnings == ()
 
 
 def test_all_that_stands_against_a_pod_comes_at_once():
     wrong = annotated(
         pod(hostNetwork=True, hostPID=True, containers=[{"name": "a", "securityContext": {"privileged": True}}]),
-        **{UNSAFE: "everything"},
+        **{UNSAFE: "everything,hostPID"},
     )
     with pytest.raises(Problems) as caught:
         inject(wrong, SIDECAR, INSTALLATION)
-    assert [one.code for one in caught.value.problems] == ["EXW1112", "EXW1113", "EXW1114", "EXW1120"]
+    assert [one.code for one in caught.value.problems] == ["EXW1112", "EXW1129", "EXW1113", "EXW1120"]
 
 
 def test_what_is_harmless_is_not_refused():
@@ -254,7 +272,7 @@ def test_a_container_for_debugging_is_held_to_the_same():
     made["spec"]["ephemeralContainers"] = [
         {"name": "debugger", "targetContainerName": "app", "securityContext": {"capabilities": {"add": ["SYS_PTRACE"]}}}
     ]
-    problems, confined = joined(made)
+    problems, confined = joined(made, SIDECAR)
     assert not problems
     assert confined[0]["securityContext"]["capabilities"] == {"add": ["SYS_PTRACE"], "drop": ["NET_RAW"]}
     for wrong in (
@@ -263,7 +281,10 @@ def test_a_container_for_debugging_is_held_to_the_same():
         {"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}},
     ):
         made["spec"]["ephemeralContainers"] = [{"name": "debugger", **wrong}]
-        assert len(joined(made)[0]) == 1
+        assert len(joined(made, SIDECAR)[0]) == 1
+    annotated(made, **{UNSAFE: "capabilities"})
+    assert [one.code for one in joined(made, SIDECAR)[0]] == ["EXW1129"]
+    assert not joined(made, SIDECAR | LENIENT)[0]
 
 
 def test_an_installation_is_what_its_description_says():

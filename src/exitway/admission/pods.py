@@ -16,7 +16,7 @@ from exitway.resources.problem import Problem, Problems
 def injected(request: Request, namespace: Mapping[str, str], installation: Installation) -> Answer:
     """``namespace``: the labels of the pod's. For a webhook that may change what it is asked about."""
     if request.resource == "pods/ephemeralcontainers":
-        return _debugged(request)
+        return _debugged(request, namespace)
     if request.operation == "UPDATE":
         return _refusing(list(moved(request.old, request.object)), request)
     try:
@@ -42,8 +42,8 @@ def unknown(what: str) -> Answer:
     return not_yet("EXW1127", f"Exitway does not know {what} yet, so it can capture no pod")
 
 
-def _debugged(request: Request) -> Answer:
-    problems, containers = joined(request.object)
+def _debugged(request: Request, namespace: Mapping[str, str]) -> Answer:
+    problems, containers = joined(request.object, namespace)
     if problems:
         return _refusing(problems, request)
     after = {**request.object, "spec": {**request.object.get("spec", {}), "ephemeralContainers": containers}}

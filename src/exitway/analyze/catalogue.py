@@ -42,6 +42,7 @@ SEVERITIES = {
     "EXW2060": Severity.WARNING,
     "EXW2061": Severity.INFO,
     "EXW2062": Severity.WARNING,
+    "EXW2063": Severity.INFO,
 }
 
 

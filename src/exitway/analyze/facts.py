@@ -31,11 +31,15 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """One whose pods are captured. ``placement``: what its label says; ``opt_out``: whether its pods may have none."""
+    """One whose pods are captured. ``placement``: what its label says.
+
+    ``opt_out``: whether its pods may have none; ``unsafe``: whether they may ask for what defeats the boundary.
+    """
 
     name: str
     placement: str
-    opt_out: bool
+    opt_out: bool = False
+    unsafe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

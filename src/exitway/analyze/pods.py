@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from exitway.analyze.catalogue import found
 from exitway.analyze.facts import Namespace, Pod
 from exitway.analyze.finding import Finding
-from exitway.names.cluster import OPT_OUT, PLACEMENT, UNSAFE
+from exitway.names.cluster import OPT_OUT, PLACEMENT, UNSAFE, UNSAFE_PODS
 
 _SHOWN = 5
 
@@ -15,8 +15,11 @@ _SHOWN = 5
 def unheld(namespaces: Sequence[Namespace], pods: Sequence[Pod]) -> Iterator[Finding]:
     """Of namespaces whose pods are captured."""
     for namespace in namespaces:
+        there = [pod for pod in pods if pod.namespace == namespace.name]
         if namespace.opt_out:
-            yield _opt_out(namespace, [pod for pod in pods if pod.namespace == namespace.name])
+            yield _opt_out(namespace, there)
+        if namespace.unsafe:
+            yield _unsafe_pods(namespace, there)
     placements = {namespace.name: namespace.placement for namespace in namespaces}
     for pod in pods:
         if pod.unsafe is not None:
@@ -36,12 +39,23 @@ def _unsafe(pod: Pod, allowed: Sequence[str]) -> Finding:
 
 
 def _opt_out(namespace: Namespace, pods: Sequence[Pod]) -> Finding:
-    out = sorted(pod.name for pod in pods if pod.opted_out)
-    shown = ", ".join(out[:_SHOWN]) + (f" and {len(out) - _SHOWN} more" if len(out) > _SHOWN else "")
-    done = f"{len(out)} of {len(pods)} do: {shown}" if out else f"none of {len(pods)} does"
+    done = _done([pod for pod in pods if pod.opted_out], pods)
     message = f"its pods may choose to be held to no rules, and {done}"
     hint = f"take the label {OPT_OUT} away when none of them needs it"
     return found("EXW2061", f"namespace/{namespace.name}", message, hint, "metadata.labels")
+
+
+def _unsafe_pods(namespace: Namespace, pods: Sequence[Pod]) -> Finding:
+    done = _done([pod for pod in pods if pod.unsafe], pods)
+    message = f"its pods may say that they ask for what defeats the boundary, and {done}"
+    hint = f"take the label {UNSAFE_PODS} away when none of them needs it"
+    return found("EXW2063", f"namespace/{namespace.name}", message, hint, "metadata.labels")
+
+
+def _done(by: Sequence[Pod], pods: Sequence[Pod]) -> str:
+    names = sorted(pod.name for pod in by)
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    return f"{len(names)} of {len(pods)} do: {shown}" if names else f"none of {len(pods)} does"
 
 
 def _not_captured(pod: Pod, placement: str) -> Finding:

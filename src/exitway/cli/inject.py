@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import click
 
 from exitway.cli import options
 from exitway.cli.input import read_all
-from exitway.names.cluster import PLACEMENT, Placement
+from exitway.names.cluster import PLACEMENT, UNSAFE, UNSAFE_PODS, Placement
 from exitway.pods.installation import Installation
 from exitway.resources.problem import Problems
 
@@ -25,6 +25,11 @@ from exitway.resources.problem import Problems
     default=Placement.SIDECAR.value,
     show_default=True,
     help="Where the proxy stands, unless a pod's annotation says otherwise.",
+)
+@click.option(
+    "--unsafe-pods",
+    is_flag=True,
+    help=f"The namespace has the label {UNSAFE_PODS}=allowed: annotations {UNSAFE} of pods count.",
 )
 @click.option(
     "--installation",
@@ -49,6 +54,7 @@ from exitway.resources.problem import Problems
 def inject(
     filenames: Sequence[str],
     placement: str,
+    unsafe_pods: bool,
     installation: Path | None,
     show_installation: bool,
     installation_namespace: str,
@@ -72,17 +78,21 @@ def inject(
         return
     if not filenames:
         raise click.UsageError("-f says which files")
-    _print(_injected(filenames, placement, known), output)
+    labels = {PLACEMENT: placement, **({UNSAFE_PODS: "allowed"} if unsafe_pods else {})}
+    _print(_injected(filenames, labels, known), output)
 
 
-def _injected(filenames: Sequence[str], placement: str, installation: Installation) -> list[dict[str, Any]]:
+def _injected(
+    filenames: Sequence[str], namespace: Mapping[str, str], installation: Installation
+) -> list[dict[str, Any]]:
+    """``namespace``: the labels that it has."""
     from exitway.pods.templates import inject_object
 
     documents, problems = read_all(filenames, None)
     made: list[dict[str, Any]] = []
     for document in documents:
         try:
-            wire, warnings = inject_object(document.wire, {PLACEMENT: placement}, installation)
+            wire, warnings = inject_object(document.wire, namespace, installation)
         except Problems as bad:
             problems += [one.at(document.place(one.field)) for one in bad.problems]
             continue

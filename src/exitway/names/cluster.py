@@ -10,8 +10,10 @@ OPT_OUT = "exitway.dev/opt-out"
 """Label of a namespace: with ``allowed``, its pods may say that they have no placement."""
 CAPTURED = "exitway.dev/captured"
 """Label of a pod that was made ready to be captured; its value is the placement."""
+UNSAFE_PODS = "exitway.dev/unsafe-pods"
+"""Label of a namespace: with ``allowed``, its pods may say that they ask for what defeats the boundary."""
 UNSAFE = "exitway.dev/allow-unsafe"
-"""Annotation of a pod: what it may ask for although it defeats the boundary, by commas. ``exitway analyze`` reports it."""
+"""Annotation of a pod: what it asks for although it defeats the boundary, by commas. Without ``UNSAFE_PODS`` it allows nothing."""
 
 
 class Placement(StrEnum):

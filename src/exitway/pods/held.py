@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from exitway.analyze.facts import Namespace, Pod
-from exitway.names.cluster import CAPTURED, OPT_OUT, PLACEMENT, UNSAFE, Placement
-from exitway.pods.refusal import refused
+from exitway.names.cluster import CAPTURED, OPT_OUT, PLACEMENT, UNSAFE_PODS, Placement
+from exitway.pods.refusal import asked
 
 Json = Mapping[str, Any]
 
@@ -20,7 +20,8 @@ def captured_namespaces(items: Iterable[Json]) -> list[Namespace]:
     for item in items:
         labels = item["metadata"].get("labels") or {}
         if PLACEMENT in labels:
-            found.append(Namespace(item["metadata"]["name"], labels[PLACEMENT], labels.get(OPT_OUT) == "allowed"))
+            opt_out, unsafe = (labels.get(name) == "allowed" for name in (OPT_OUT, UNSAFE_PODS))
+            found.append(Namespace(item["metadata"]["name"], labels[PLACEMENT], opt_out=opt_out, unsafe=unsafe))
     return sorted(found, key=lambda namespace: namespace.name)
 
 
@@ -43,5 +44,5 @@ def _pod(item: Json, *, opt_out: bool) -> Pod:
         metadata["name"],
         captured=CAPTURED in (metadata.get("labels") or {}),
         opted_out=opt_out and annotations.get(PLACEMENT) == Placement.NONE,
-        unsafe=refused(item)[1] if UNSAFE in annotations else None,
+        unsafe=asked(item),
     )

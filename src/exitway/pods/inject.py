@@ -36,7 +36,7 @@ def inject(pod: Mapping[str, Any], namespace: Mapping[str, str], installation: I
     chosen = placement(namespace, metadata.get("annotations") or {})
     if chosen is Placement.NONE:
         return Injected(_stripped(pod), chosen)
-    problems, allowed = refused(pod)
+    problems, allowed = refused(pod, namespace)
     if problems:
         raise Problems(problems)
     warnings = (described(allowed),) if allowed else ()

@@ -1,6 +1,7 @@
 """What a pod may not ask for, because it defeats the boundary: its own network, other programs' memory, the node.
 
-What is not known to be harmless is refused. A pod may name what it asks for all the same in the annotation ``exitway.dev/allow-unsafe``.
+What is not known to be harmless is refused. A pod may name what it asks for all the same in the annotation ``exitway.dev/allow-unsafe``,
+where the label ``exitway.dev/unsafe-pods`` of its namespace lets it: who may create pods may not, by that alone, let them out.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exitway.names.cluster import AUDIENCE, CAPTURED, UNSAFE
+from exitway.names.cluster import AUDIENCE, CAPTURED, UNSAFE, UNSAFE_PODS
 from exitway.pods.containers import CONTAINERS, VOLUMES
 from exitway.resources.problem import Problem, quoted
 
@@ -53,16 +54,30 @@ class Unsafe:
     problem: Problem
 
 
-def refused(pod: Json) -> tuple[list[Problem], tuple[str, ...]]:
-    """All that stands against a pod (or the pod of a template), and, in words, what is allowed although it does."""
-    metadata = pod.get("metadata") or {}
-    allowed, problems = _allowed(metadata.get("annotations") or {})
+def refused(pod: Json, namespace: Mapping[str, str]) -> tuple[list[Problem], tuple[str, ...]]:
+    """All that stands against a pod (or the pod of a template), and, in words, what is allowed although it does. ``namespace``: its labels."""
+    annotated, problems = _annotated((pod.get("metadata") or {}).get("annotations") or {})
     found = list(unsafe(pod))
-    problems += [one.problem for one in found if one.word not in allowed]
-    return problems, tuple(dict.fromkeys(one.word for one in found if one.word in allowed))
+    used = tuple(dict.fromkeys(one.word for one in found if one.word in annotated))
+    if used and namespace.get(UNSAFE_PODS) != "allowed":
+        problems.append(_not_let(used))
+    return [*problems, *(one.problem for one in found if one.word not in annotated)], used
 
 
-def _allowed(annotations: Mapping[str, str]) -> tuple[set[str], list[Problem]]:
+def asked(pod: Json) -> tuple[str, ...] | None:
+    """Of a pod that is there: what an annotation allows it although it defeats the boundary, in words; None: it has no such annotation."""
+    if UNSAFE not in ((pod.get("metadata") or {}).get("annotations") or {}):
+        return None
+    return refused(pod, {UNSAFE_PODS: "allowed"})[1]
+
+
+def _not_let(words: Sequence[str]) -> Problem:
+    message = f"the annotation {UNSAFE} says {', '.join(words)}, and the namespace does not let its pods say that"
+    hint = f"do without, or label the namespace {UNSAFE_PODS}=allowed, if programs in it may get round their rules"
+    return Problem("EXW1129", message, hint, "metadata.annotations")
+
+
+def _annotated(annotations: Mapping[str, str]) -> tuple[set[str], list[Problem]]:
     words = {word.strip() for word in annotations.get(UNSAFE, "").split(",")} - {""}
     unknown = sorted(words - set(ALLOWABLE))
     hint = f"it may name {', '.join(ALLOWABLE)}"
@@ -199,7 +214,10 @@ def bare(capability: object) -> str:
 
 
 def _asks(word: str, code: str, message: str, field: str) -> Unsafe:
-    hint = f"do without, or give the pod the annotation {UNSAFE}: {word}, if its programs may get round its rules"
+    hint = (
+        f"do without, or give the pod the annotation {UNSAFE}: {word} in a namespace with the label {UNSAFE_PODS}=allowed, "
+        "if its programs may get round its rules"
+    )
     return Unsafe(word, Problem(code, message, hint, field))
 
 

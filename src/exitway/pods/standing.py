@@ -73,12 +73,15 @@ def moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Probl
             yield Problem("EXW1125", f"the {what} of a captured pod cannot change", "make the pod anew", "metadata")
 
 
-def joined(pod: Mapping[str, Any]) -> tuple[list[Problem], list[dict[str, Any]]]:
-    """A pod that ephemeral containers are put into: what stands against them, and how they shall be. Nothing for a pod that is not captured."""
+def joined(pod: Mapping[str, Any], namespace: Mapping[str, str]) -> tuple[list[Problem], list[dict[str, Any]]]:
+    """A pod that ephemeral containers are put into: what stands against them, and how they shall be. Nothing for a pod that is not captured.
+
+    ``namespace``: its labels.
+    """
     listed = (pod.get("spec") or {}).get("ephemeralContainers") or []
     if _labels(pod).get(CAPTURED) not in (Placement.SIDECAR, Placement.NODE):
         return [], listed
-    problems, _ = refused({**pod, "spec": {"ephemeralContainers": listed}})
+    problems, _ = refused({**pod, "spec": {"ephemeralContainers": listed}}, namespace)
     confined = [{**one, "securityContext": _confined(one)} for one in listed]
     return problems, confined
 

@@ -140,6 +140,7 @@ CATALOGUE = {
     "EXW1126": "what was put into a pod has been changed",
     "EXW1127": "the cluster is not known yet",
     "EXW1128": "a malformed description of an installation",
+    "EXW1129": "a pod that may not choose to be unsafe",
     "EXW1301": "an attack would prove nothing",
     "EXW1401": "the kubeconfig cannot be used",
     "EXW1402": "the API server does not answer",
@@ -204,5 +205,6 @@ CATALOGUE = {
     "EXW2060": "a pod that may defeat the boundary",
     "EXW2061": "a namespace whose pods may opt out",
     "EXW2062": "a pod that no rule holds",
+    "EXW2063": "a namespace whose pods may be unsafe",
     "EXW2201": "trace context where none can be sent",
 }
