@@ -120,6 +120,8 @@ def test_the_gate_satisfies_the_restricted_standard():
     assert security["seccompProfile"] == {"type": "RuntimeDefault"}
 
 
+PKI = {"name": "v", "hostPath": {"path": "/etc/pki"}}
+READ = {"name": "v", "readOnly": True}
 REFUSED = [
     ({"hostNetwork": True}, "EXW1113", "hostNetwork"),
     ({"hostPID": True}, "EXW1114", "hostPID"),
@@ -132,7 +134,25 @@ REFUSED = [
         "sysctls",
     ),
     ({"volumes": [{"name": "v", "hostPath": {"path": "/run/containerd"}}]}, "EXW1118", "hostPath"),
-    ({"volumes": [{"name": "v", "hostPath": {"path": "/etc/pki/../../run"}}]}, "EXW1118", "hostPath"),
+    *(
+        ({"volumes": [{"name": "v", "hostPath": {"path": path}}]}, "EXW1118", "hostPath")
+        for path in ("/etc/pki/../../run", "/etc/pki/x/run/containerd", "/etc/ssl/certs/x", "/", "/etc/pki/.")
+    ),
+    *(
+        (
+            {"volumes": [PKI], kind: [{"name": "a", "volumeMounts": [READ, {"name": "v", **mount}]}]},
+            "EXW1118",
+            "hostPath",
+        )
+        for kind in ("containers", "initContainers", "ephemeralContainers")
+        for mount in (
+            {},
+            {"readOnly": False},
+            {"recursiveReadOnly": "Enabled"},
+            {"readOnly": True, "subPath": "x/run"},
+            {"readOnly": True, "subPathExpr": "$(X)"},
+        )
+    ),
     (
         {"volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"audience": "exitway"}}]}}]},
         "EXW1119",
@@ -208,7 +228,13 @@ def test_what_is_harmless_is_not_refused():
         {"name": "zone", "hostPath": {"path": "/usr/share/zoneinfo/"}},
         {"name": "own", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}},
     ]
-    containers = [{"name": "a", "securityContext": {"capabilities": {"add": ["NET_BIND_SERVICE", "CAP_SYS_PTRACE"]}}}]
+    containers = [
+        {
+            "name": "a",
+            "securityContext": {"capabilities": {"add": ["NET_BIND_SERVICE", "CAP_SYS_PTRACE"]}},
+            "volumeMounts": [{"name": "zone", "readOnly": True}, {"name": "own"}],
+        }
+    ]
     sysctls = {
         "sysctls": [
             {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"},
@@ -272,6 +298,10 @@ def test_a_container_for_debugging_is_held_to_the_same():
     made["spec"]["ephemeralContainers"] = [
         {"name": "debugger", "targetContainerName": "app", "securityContext": {"capabilities": {"add": ["SYS_PTRACE"]}}}
     ]
+    made["spec"]["volumes"] += [
+        {"name": "pki", "hostPath": {"path": "/etc/pki"}},
+        {"name": "run", "hostPath": {"path": "/run"}},
+    ]
     problems, confined = joined(made, SIDECAR)
     assert not problems
     assert confined[0]["securityContext"]["capabilities"] == {"add": ["SYS_PTRACE"], "drop": ["NET_RAW"]}
@@ -279,9 +309,12 @@ def test_a_container_for_debugging_is_held_to_the_same():
         {"targetContainerName": PROXY},
         {"securityContext": {"privileged": True}},
         {"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}},
+        {"volumeMounts": [{"name": "pki"}]},
+        {"volumeMounts": [{"name": "run", "readOnly": True}]},
     ):
         made["spec"]["ephemeralContainers"] = [{"name": "debugger", **wrong}]
         assert len(joined(made, SIDECAR)[0]) == 1
+    made["spec"]["ephemeralContainers"] = [{"name": "debugger", "securityContext": {"capabilities": {"add": ["BPF"]}}}]
     annotated(made, **{UNSAFE: "capabilities"})
     assert [one.code for one in joined(made, SIDECAR)[0]] == ["EXW1129"]
     assert not joined(made, SIDECAR | LENIENT)[0]

@@ -7,11 +7,12 @@ where the label ``exitway.dev/unsafe-pods`` of its namespace lets it: who may cr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from exitway.names.cluster import AUDIENCE, CAPTURED, UNSAFE, UNSAFE_PODS
+from exitway.names.cluster import CAPTURED, UNSAFE, UNSAFE_PODS
 from exitway.pods.containers import CONTAINERS, VOLUMES
+from exitway.pods.unsafe import Unsafe, asks
+from exitway.pods.volumes import mounts, readable, volumes
 from exitway.resources.problem import Problem, quoted
 
 Json = Mapping[str, Any]
@@ -30,28 +31,10 @@ HARMLESS_SYSCTLS = (
 MARKING_SYSCTLS = frozenset({"net.ipv4.tcp_fwmark_accept", "net.ipv4.tcp_l3mdev_accept"})
 """Among these: a socket takes the mark of the packet that opened it, and may go elsewhere with it."""
 
-HARMLESS_PATHS = (
-    "/etc/localtime",
-    "/usr/share/zoneinfo",
-    "/etc/machine-id",
-    "/etc/ssl/certs",
-    "/etc/pki",
-    "/usr/share/ca-certificates",
-)
-"""Of a node: nothing under them is a socket."""
-
 ALLOWABLE = (
     "hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "privileged", "capabilities", "procMount", "hostPath", "sysctls", "token",
 )  # fmt: skip
 """What the annotation may name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unsafe:
-    """One thing that a pod asks for; ``word``: what the annotation calls it, empty if nothing can allow it."""
-
-    word: str
-    problem: Problem
 
 
 def refused(pod: Json, namespace: Mapping[str, str]) -> tuple[list[Problem], tuple[str, ...]]:
@@ -105,9 +88,11 @@ def unsafe(pod: Json) -> Iterator[Unsafe]:
                 "EXW1122", "a pod of Windows cannot be captured", "leave its namespace without a placement", "spec.os"
             ),
         )
-    yield from _volumes(spec.get("volumes") or [])
+    yield from volumes(spec.get("volumes") or [])
     for kind in ("initContainers", "containers", "ephemeralContainers"):
-        yield from containers(spec.get(kind) or [], f"spec.{kind}")
+        listed = spec.get(kind) or []
+        yield from containers(listed, f"spec.{kind}")
+        yield from mounts(listed, f"spec.{kind}", readable(spec.get("volumes") or []))
     if CAPTURED not in ((pod.get("metadata") or {}).get("labels") or {}):
         yield from _names(spec)
 
@@ -131,7 +116,7 @@ def _namespaces(spec: Json) -> Iterator[Unsafe]:
         ),
     ):
         if spec.get(word) is True:
-            yield _asks(word, code, f"{word}: {what}", f"spec.{word}")
+            yield asks(word, code, f"{word}: {what}", f"spec.{word}")
 
 
 def _sysctls(listed: Sequence[Json]) -> Iterator[Unsafe]:
@@ -139,29 +124,7 @@ def _sysctls(listed: Sequence[Json]) -> Iterator[Unsafe]:
         name = str(one.get("name", "")).replace("/", ".")
         if name in MARKING_SYSCTLS or (name.startswith("net.") and not name.startswith(HARMLESS_SYSCTLS)):
             message = f"the sysctl {quoted(name)} could change where packets go"
-            yield _asks("sysctls", "EXW1117", message, f"spec.securityContext.sysctls[{index}]")
-
-
-def _volumes(listed: Sequence[Json]) -> Iterator[Unsafe]:
-    for index, volume in enumerate(listed):
-        field, name = f"spec.volumes[{index}]", quoted(str(volume.get("name")))
-        path = (volume.get("hostPath") or {}).get("path")
-        if path is not None and not _is_harmless(str(path)):
-            message = f"the volume {name} is the path {quoted(str(path))} of the node, where sockets and files lead out"
-            yield _asks("hostPath", "EXW1118", message, f"{field}.hostPath")
-        sources = (volume.get("projected") or {}).get("sources") or []
-        audiences = [(source.get("serviceAccountToken") or {}).get("audience") for source in sources]
-        if AUDIENCE in audiences and volume.get("name") not in VOLUMES:
-            message = (
-                f"the volume {name} has a token for {quoted(AUDIENCE)}, by which a program could pass for the proxy"
-            )
-            yield _asks("token", "EXW1119", message, f"{field}.projected")
-
-
-def _is_harmless(path: str) -> bool:
-    return ".." not in path.split("/") and any(
-        path.rstrip("/") == one or path.startswith(f"{one}/") for one in HARMLESS_PATHS
-    )
+            yield asks("sysctls", "EXW1117", message, f"spec.securityContext.sysctls[{index}]")
 
 
 def _container(container: Json, field: str) -> Iterator[Unsafe]:
@@ -169,15 +132,15 @@ def _container(container: Json, field: str) -> Iterator[Unsafe]:
     security = container.get("securityContext") or {}
     at = f"{field}.securityContext"
     if security.get("privileged") is True:
-        yield _asks(
+        yield asks(
             "privileged", "EXW1120", f"container {name} is privileged: it could undo the capture", f"{at}.privileged"
         )
     for capability in (security.get("capabilities") or {}).get("add") or []:
         if bare(capability) not in HARMLESS_CAPABILITIES:
             message = f"container {name} adds the capability {quoted(str(capability))}, which could undo the capture or go round it"
-            yield _asks("capabilities", "EXW1121", message, f"{at}.capabilities.add")
+            yield asks("capabilities", "EXW1121", message, f"{at}.capabilities.add")
     if security.get("procMount") not in (None, "Default"):
-        yield _asks(
+        yield asks(
             "procMount", "EXW1123", f"container {name} has all of /proc, by which the kernel is set", f"{at}.procMount"
         )
     if (security.get("windowsOptions") or {}).get("hostProcess"):
@@ -192,7 +155,7 @@ def _container(container: Json, field: str) -> Iterator[Unsafe]:
     mounts = {mount.get("name") for mount in container.get("volumeMounts") or []}
     if mounts & set(VOLUMES):
         message = f"container {name} mounts a volume of the proxy"
-        yield _asks("token", "EXW1119", message, f"{field}.volumeMounts")
+        yield asks("token", "EXW1119", message, f"{field}.volumeMounts")
     if container.get("targetContainerName") in CONTAINERS:
         message = f"container {name} would share the processes of {quoted(container['targetContainerName'])}"
         yield Unsafe(
@@ -211,14 +174,6 @@ def _names(spec: Json) -> Iterator[Unsafe]:
 def bare(capability: object) -> str:
     """As runtimes read it: in any case, with ``CAP_`` or without."""
     return str(capability).upper().removeprefix("CAP_")
-
-
-def _asks(word: str, code: str, message: str, field: str) -> Unsafe:
-    hint = (
-        f"do without, or give the pod the annotation {UNSAFE}: {word} in a namespace with the label {UNSAFE_PODS}=allowed, "
-        "if its programs may get round its rules"
-    )
-    return Unsafe(word, Problem(code, message, hint, field))
 
 
 def described(allowed: Iterable[str]) -> str:

@@ -81,9 +81,16 @@ def joined(pod: Mapping[str, Any], namespace: Mapping[str, str]) -> tuple[list[P
     listed = (pod.get("spec") or {}).get("ephemeralContainers") or []
     if _labels(pod).get(CAPTURED) not in (Placement.SIDECAR, Placement.NODE):
         return [], listed
-    problems, _ = refused({**pod, "spec": {"ephemeralContainers": listed}}, namespace)
+    problems, _ = refused({**pod, "spec": {"ephemeralContainers": listed, "volumes": _mounted(pod, listed)}}, namespace)
     confined = [{**one, "securityContext": _confined(one)} for one in listed]
     return problems, confined
+
+
+def _mounted(pod: Mapping[str, Any], listed: list[dict[str, Any]]) -> list[Mapping[str, Any]]:
+    """The volumes of a pod, each in its place, without those that these containers do not mount."""
+    names = {mount.get("name") for one in listed for mount in one.get("volumeMounts") or []}
+    volumes = (pod.get("spec") or {}).get("volumes") or []
+    return [volume if volume.get("name") in names else {} for volume in volumes]
 
 
 def _images(pod: Mapping[str, Any]) -> dict[str, str]:
