@@ -22,7 +22,7 @@ from tests.cluster.outside import Outside
 
 OF_A_PROGRAM = {
     "A10": "io_uring: what a pod sends is led by its packets, whatever call sends them",
-    "A11": "AF_VSOCK: docs/limits.md, a filter of system calls is not put into pods",
+    "A11": "AF_VSOCK: docs/limits.md, not every runtime's filter of system calls refuses it",
     "C13": "its own hosts file: the proxy resolves, with its own",
 }
 """What a sealed program may not do, and a pod may: without it, nothing gets out by them either (their other attempts are in ``test_boundary.py``)."""

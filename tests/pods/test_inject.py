@@ -120,6 +120,7 @@ def test_the_gate_satisfies_the_restricted_standard():
     assert security["seccompProfile"] == {"type": "RuntimeDefault"}
 
 
+UNFILTERED = {"seccompProfile": {"type": "Unconfined"}}
 PKI = {"name": "v", "hostPath": {"path": "/etc/pki"}}
 READ = {"name": "v", "readOnly": True}
 REFUSED = [
@@ -176,6 +177,12 @@ REFUSED = [
     ),
     ({"os": {"name": "windows"}}, "EXW1122", ""),
     ({"containers": [{"name": "a", "securityContext": {"procMount": "Unmasked"}}]}, "EXW1123", "procMount"),
+    ({"securityContext": UNFILTERED}, "EXW1130", "seccomp"),
+    *(
+        ({kind: [{"name": "a", "securityContext": UNFILTERED}]}, "EXW1130", "seccomp")
+        for kind in ("containers", "initContainers", "ephemeralContainers")
+    ),
+    ({"containers": [{"name": "a", "securityContext": {"privileged": True, **UNFILTERED}}]}, "EXW1120", "privileged"),
     ({"containers": [{"name": PROXY}]}, "EXW1124", ""),
     ({"volumes": [{"name": TOKEN, "emptyDir": {}}]}, "EXW1124", ""),
 ]
@@ -247,6 +254,24 @@ def test_what_is_harmless_is_not_refused():
     )
 
 
+@pytest.mark.parametrize("namespace", [SIDECAR, NODE], ids=["sidecar", "node"])
+@pytest.mark.parametrize("said", [None, {}, {"runAsUser": 1000}, {"seccompProfile": None}], ids=str)
+def test_a_pod_that_says_nothing_of_a_filter_of_system_calls_has_that_of_its_runtime(said, namespace):
+    made = inject(pod(securityContext=said), namespace, INSTALLATION).pod
+    assert made["spec"]["securityContext"] == {**(said or {}), "seccompProfile": {"type": "RuntimeDefault"}}
+    assert inject(made, namespace, INSTALLATION).pod == made
+
+
+def test_a_filter_of_ones_own_stays():
+    own = {"seccompProfile": {"type": "Localhost", "localhostProfile": "a.json"}}
+    containers = [{"name": "a", "securityContext": dict(own)}]
+    made = inject(pod(securityContext=own, containers=containers), NODE, INSTALLATION).pod["spec"]
+    assert made["securityContext"] == own
+    assert made["containers"][0]["securityContext"]["seccompProfile"] == own["seccompProfile"]
+    asking = annotated(pod(securityContext=UNFILTERED), **{UNSAFE: "seccomp"})
+    assert inject(asking, NODE | LENIENT, INSTALLATION).pod["spec"]["securityContext"] == UNFILTERED
+
+
 def _with(made, change):
     copy = deepcopy(made)
     change(copy["spec"])
@@ -269,6 +294,8 @@ def test_what_another_webhook_did_to_ours_is_seen():
         lambda spec: spec["initContainers"][1]["securityContext"].update(privileged=True),
         lambda spec: spec["initContainers"][1].update(volumeMounts=[]),
         lambda spec: spec["containers"][0].pop("securityContext"),
+        lambda spec: spec.pop("securityContext"),
+        lambda spec: spec["securityContext"].pop("seccompProfile"),
     ):
         after = _with(made, change)
         assert {one.code for one in disturbed(after, inject(after, SIDECAR, INSTALLATION))} == {"EXW1126"}

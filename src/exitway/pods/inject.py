@@ -44,6 +44,7 @@ def inject(pod: Mapping[str, Any], namespace: Mapping[str, str], installation: I
         return Injected(_stripped(pod), Placement.NONE, warnings)
     made = _stripped(pod)
     made["metadata"]["labels"] = {**(made["metadata"].get("labels") or {}), CAPTURED: str(chosen)}
+    _filter(made["spec"])
     _put(made["spec"], chosen, installation)
     for container in _containers(made["spec"]):
         without_raw_sockets(container)
@@ -60,6 +61,18 @@ def _put(spec: Json, chosen: Placement, installation: Installation) -> None:
     if not installation.native:
         spec["containers"] = [own, *spec["containers"]]
     spec["volumes"] = [*(spec.get("volumes") or []), *volumes()]
+
+
+def _filter(spec: Json) -> None:
+    """Without a filter of system calls ``request_key`` has the node ask its own name server. What says of itself which it has keeps that.
+
+    That of containerd refuses ``add_key``, ``request_key`` and ``keyctl``; that of CRI-O the first two, and ``keyctl`` alone asks nobody:
+    https://github.com/containerd/containerd/blob/main/contrib/seccomp/seccomp_default.go,
+    https://github.com/containers/common/blob/main/pkg/seccomp/seccomp.json.
+    """
+    security = spec.get("securityContext") or {}
+    if not security.get("seccompProfile"):
+        spec["securityContext"] = {**security, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
 def without_raw_sockets(container: Json) -> None:

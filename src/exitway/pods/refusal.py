@@ -33,6 +33,7 @@ MARKING_SYSCTLS = frozenset({"net.ipv4.tcp_fwmark_accept", "net.ipv4.tcp_l3mdev_
 
 ALLOWABLE = (
     "hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "privileged", "capabilities", "procMount", "hostPath", "sysctls", "token",
+    "seccomp",
 )  # fmt: skip
 """What the annotation may name."""
 
@@ -81,6 +82,7 @@ def unsafe(pod: Json) -> Iterator[Unsafe]:
     yield from _namespaces(spec)
     security = spec.get("securityContext") or {}
     yield from _sysctls(security.get("sysctls") or [])
+    yield from _unfiltered(security, "the pod", "spec.securityContext")
     if (spec.get("os") or {}).get("name") == "windows" or "windowsOptions" in security:
         yield Unsafe(
             "",
@@ -143,6 +145,8 @@ def _container(container: Json, field: str) -> Iterator[Unsafe]:
         yield asks(
             "procMount", "EXW1123", f"container {name} has all of /proc, by which the kernel is set", f"{at}.procMount"
         )
+    if security.get("privileged") is not True:  # runtimes give that one no filter, whatever it says
+        yield from _unfiltered(security, f"container {name}", at)
     if (security.get("windowsOptions") or {}).get("hostProcess"):
         yield Unsafe(
             "",
@@ -161,6 +165,13 @@ def _container(container: Json, field: str) -> Iterator[Unsafe]:
         yield Unsafe(
             "", Problem("EXW1116", message, "choose a container of the application", f"{field}.targetContainerName")
         )
+
+
+def _unfiltered(security: Json, who: str, at: str) -> Iterator[Unsafe]:
+    """``Localhost`` is a file on the node, which whoever looks after nodes has written."""
+    if (security.get("seccompProfile") or {}).get("type") not in (None, "RuntimeDefault", "Localhost"):
+        message = f"{who} has no filter of system calls, and by some of them the node asks name servers"
+        yield asks("seccomp", "EXW1130", message, f"{at}.seccompProfile")
 
 
 def _names(spec: Json) -> Iterator[Unsafe]:

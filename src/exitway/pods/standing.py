@@ -19,6 +19,8 @@ _OURS = ("args", "securityContext", "restartPolicy", "volumeMounts")
 def disturbed(pod: Mapping[str, Any], made: Injected) -> Iterator[Problem]:
     """``made``: what injecting the same pod again makes of it. Others may add to our containers what cannot change what they do."""
     spec, again = pod.get("spec") or {}, made.pod["spec"]
+    if not _holds(spec.get("securityContext"), again.get("securityContext")):
+        yield _changed("securityContext of the pod", "spec.securityContext")
     for kind in _KINDS:
         now, then = spec.get(kind) or [], again.get(kind) or []
         if [one.get("name") for one in now] != [one.get("name") for one in then]:

@@ -141,6 +141,7 @@ CATALOGUE = {
     "EXW1127": "the cluster is not known yet",
     "EXW1128": "a malformed description of an installation",
     "EXW1129": "a pod that may not choose to be unsafe",
+    "EXW1130": "a pod without a filter of system calls",
     "EXW1301": "an attack would prove nothing",
     "EXW1401": "the kubeconfig cannot be used",
     "EXW1402": "the API server does not answer",
