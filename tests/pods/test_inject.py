@@ -183,6 +183,17 @@ REFUSED = [
         for kind in ("containers", "initContainers", "ephemeralContainers")
     ),
     ({"containers": [{"name": "a", "securityContext": {"privileged": True, **UNFILTERED}}]}, "EXW1120", "privileged"),
+    *(
+        ({kind: [{"name": "a", probe: {way: {"host": "198.51.100.9", "port": 80}}}]}, "EXW1131", "probes")
+        for kind in ("containers", "initContainers")
+        for probe in ("livenessProbe", "readinessProbe", "startupProbe")
+        for way in ("httpGet", "tcpSocket")
+    ),
+    *(
+        ({"containers": [{"name": "a", "lifecycle": {hook: {way: {"host": "a.example"}}}}]}, "EXW1131", "probes")
+        for hook in ("postStart", "preStop")
+        for way in ("httpGet", "tcpSocket")
+    ),
     ({"containers": [{"name": PROXY}]}, "EXW1124", ""),
     ({"volumes": [{"name": TOKEN, "emptyDir": {}}]}, "EXW1124", ""),
 ]
@@ -240,6 +251,11 @@ def test_what_is_harmless_is_not_refused():
             "name": "a",
             "securityContext": {"capabilities": {"add": ["NET_BIND_SERVICE", "CAP_SYS_PTRACE"]}},
             "volumeMounts": [{"name": "zone", "readOnly": True}, {"name": "own"}],
+            "livenessProbe": {
+                "httpGet": {"port": 80, "host": "", "httpHeaders": [{"name": "Host", "value": "a.example"}]}
+            },
+            "readinessProbe": {"exec": {"command": ["true"]}},
+            "lifecycle": {"preStop": {"sleep": {"seconds": 1}}, "postStart": None},
         }
     ]
     sysctls = {

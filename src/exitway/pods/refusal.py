@@ -11,6 +11,7 @@ from typing import Any
 
 from exitway.names.cluster import CAPTURED, UNSAFE, UNSAFE_PODS
 from exitway.pods.containers import CONTAINERS, VOLUMES
+from exitway.pods.probes import probes
 from exitway.pods.unsafe import Unsafe, asks
 from exitway.pods.volumes import mounts, readable, volumes
 from exitway.resources.problem import Problem, quoted
@@ -33,7 +34,7 @@ MARKING_SYSCTLS = frozenset({"net.ipv4.tcp_fwmark_accept", "net.ipv4.tcp_l3mdev_
 
 ALLOWABLE = (
     "hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "privileged", "capabilities", "procMount", "hostPath", "sysctls", "token",
-    "seccomp",
+    "seccomp", "probes",
 )  # fmt: skip
 """What the annotation may name."""
 
@@ -156,8 +157,9 @@ def _container(container: Json, field: str) -> Iterator[Unsafe]:
                 field=f"{at}.windowsOptions",
             ),
         )
-    mounts = {mount.get("name") for mount in container.get("volumeMounts") or []}
-    if mounts & set(VOLUMES):
+    yield from probes(container, field)
+    mounted = {mount.get("name") for mount in container.get("volumeMounts") or []}
+    if mounted & set(VOLUMES):
         message = f"container {name} mounts a volume of the proxy"
         yield asks("token", "EXW1119", message, f"{field}.volumeMounts")
     if container.get("targetContainerName") in CONTAINERS:

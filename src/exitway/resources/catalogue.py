@@ -142,6 +142,7 @@ CATALOGUE = {
     "EXW1128": "a malformed description of an installation",
     "EXW1129": "a pod that may not choose to be unsafe",
     "EXW1130": "a pod without a filter of system calls",
+    "EXW1131": "a probe or hook that leads out",
     "EXW1301": "an attack would prove nothing",
     "EXW1401": "the kubeconfig cannot be used",
     "EXW1402": "the API server does not answer",
