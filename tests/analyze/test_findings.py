@@ -7,8 +7,10 @@ import pytest
 from exitway.analyze.examine import examine
 from exitway.analyze.facts import Facts, Lookup, Namespace, Pod, Use
 from exitway.lab.story import examples
+from exitway.names.cluster import CAPTURED, MIRROR
 from exitway.names.key import Key
 from exitway.names.workload import Workload
+from exitway.pods.held import pods_in
 from exitway.resources.document import read_documents
 from exitway.resources.kinds import read
 from tests.resources.wire import exitway, istio, to
@@ -156,3 +158,10 @@ def test_pods_that_are_over_or_captured_are_well():
     namespaces = [Namespace("shop", "node", opt_out=True)]
     pods = [Pod("shop", "well", captured=True), Pod("shop", "out", captured=False, opted_out=True)]
     assert found([], namespaces=namespaces, pods=pods) == [("EXW2061", "namespace/shop"), ("EXW2062", "pod/shop/out")]
+
+
+def test_a_static_pod_is_not_captured_whatever_its_label_says():
+    metadata = {"namespace": "shop", "name": "p", "labels": {CAPTURED: "node"}, "annotations": {MIRROR: "a"}}
+    namespaces = [Namespace("shop", "node")]
+    pods = pods_in([{"metadata": metadata, "spec": {}}], namespaces)
+    assert found([], namespaces=namespaces, pods=pods) == [("EXW2062", "pod/shop/p")]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exitway.names.cluster import CAPTURED, PLACEMENT, UNSAFE, UNSAFE_PODS, Placement
+from exitway.names.cluster import CAPTURED, MIRROR, PLACEMENT, UNSAFE, UNSAFE_PODS, Placement
 from tests.cluster.cluster import Json, Namespace, Pod, container, new_namespace, pod_spec, run, until
 from tests.cluster.outside import Seen
 
@@ -60,6 +60,20 @@ def test_a_pod_opts_out_where_it_may(namespace: Namespace, placement: Placement)
     assert "EXW1111" in refused(namespace, pod_spec(), **out)
     with new_namespace({PLACEMENT: placement, "exitway.dev/opt-out": "allowed"}) as lenient:
         assert "created" in refused(lenient, pod_spec(), **out)
+
+
+def test_what_a_node_shows_of_a_static_pod_is_left_as_it_is(namespace: Namespace) -> None:
+    node = json.loads(run("kubectl", "get", "nodes", "-o", "json"))["items"][0]["metadata"]
+    owner = {"apiVersion": "v1", "kind": "Node", "name": node["name"], "uid": node["uid"], "controller": True}
+    metadata = {"name": "static", "annotations": {MIRROR: "a"}, "ownerReferences": [owner]}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_spec(nodeName=node["name"])}
+    create = ("create", "--dry-run=server", "-o", "json", "-f", "-")
+    kubelet = ("--as", f"system:node:{node['name']}", "--as-group", "system:nodes")
+    labels = [
+        json.loads(namespace.kubectl(*create, *by, stdin=json.dumps(body)))["metadata"].get("labels", {})
+        for by in (kubelet, ())
+    ]
+    assert [CAPTURED in one for one in labels] == [False, True]
 
 
 def test_a_captured_pod_stays_what_it_is(namespace: Namespace, pod: Pod, placement: Placement) -> None:

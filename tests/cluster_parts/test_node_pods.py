@@ -10,6 +10,7 @@ import pytest
 from exitway.capture.pod import PodCapture
 from exitway.capture.pod_processes import Sandbox
 from exitway.cluster import node_pods
+from exitway.names.cluster import MIRROR
 from exitway.processes import Process
 
 NARROW, WIDE = (PodCapture((ip_network(one),), ("127.0.0.1",)) for one in ("10.0.0.0/16", "10.0.0.0/8"))
@@ -18,13 +19,14 @@ NARROW, WIDE = (PodCapture((ip_network(one),), ("127.0.0.1",)) for one in ("10.0
 class Pods(node_pods.NodePods):
     """One pod, of this process."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, annotations=None):
         keeper = Process.of(os.getpid())
         assert keeper is not None
         self.renewed = Mock()
         serving = node_pods.Serving(Mock(ready=AsyncMock()), keeper, AsyncMock(), AsyncMock(), Mock(), self.renewed)
         super().__init__(Mock(), "node", directory, serving, None)
         metadata = {"name": "pod", "namespace": "shop", "uid": "one", "resourceVersion": "1", "labels": {}}
+        metadata["annotations"] = annotations
         self.reflector.objects = {("shop", "pod"): node_pods._kept({"metadata": metadata, "spec": {}})}
         self._processes = Mock(sandboxes=lambda uids: {uid: Sandbox(keeper, inode=7) for uid in uids})
         self._heard([])
@@ -41,6 +43,13 @@ def kernel(monkeypatch):
     for name in ("hold", "install", "ports_taken", "RefusalLog", "unpin"):
         monkeypatch.setattr(node_pods, name, getattr(played, name))
     return played
+
+
+def test_nobody_looks_for_what_stands_for_a_static_pod(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    assert Pods(tmp_path / "a")._waiting() == {"one"}
+    assert Pods(tmp_path / "b", {MIRROR: "a"})._waiting() == set()
 
 
 def test_a_ruleset_that_cannot_be_renewed_is_tried_again(tmp_path, kernel, monkeypatch):

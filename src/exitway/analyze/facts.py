@@ -44,7 +44,7 @@ class Namespace:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One that runs in such a namespace. ``opted_out``: it says that it has no placement.
+    """One that runs in such a namespace. ``opted_out``: it says that it has no placement; ``static``: its node runs it without asking.
 
     ``unsafe``: what an annotation allows it although it defeats the boundary, in words; None: it has no such annotation.
     """
@@ -53,6 +53,7 @@ class Pod:
     name: str
     captured: bool
     opted_out: bool = False
+    static: bool = False
     unsafe: tuple[str, ...] | None = None
 
     def __str__(self) -> str:

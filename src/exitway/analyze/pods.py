@@ -61,6 +61,9 @@ def _done(by: Sequence[Pod], pods: Sequence[Pod]) -> str:
 def _not_captured(pod: Pod, placement: str) -> Finding:
     if pod.opted_out:
         message, hint = f"it says {PLACEMENT}: none, so no rule holds it", "take its annotation away, and make it anew"
+    elif pod.static:
+        message = "it is a static pod, which its node runs without asking, so no rule holds it"
+        hint = "have it run in a namespace without a placement, or make it a pod of the API"
     else:
         message = f"its namespace says {PLACEMENT}={placement}, but it is not captured, so no rule holds it"
         hint = "make it anew (kubectl rollout restart): it may be older than the label"

@@ -24,7 +24,7 @@ from exitway.capture.pod_wall import Outlet
 from exitway.cluster.node_wall import NodeWall
 from exitway.kube.client import Kube
 from exitway.kube.reflector import Name, Reflector
-from exitway.names.cluster import CAPTURED, Placement
+from exitway.names.cluster import CAPTURED, MIRROR, Placement
 from exitway.names.workload import Workload
 from exitway.processes import Process
 from exitway.server.names import Names
@@ -339,8 +339,12 @@ def _identity(pod: _Pod, sandbox: Sandbox) -> str:
 
 
 def _is_ours(pod: Mapping[str, Any]) -> bool:
-    """The node's own network is never captured, and what has ended needs nothing."""
-    return not pod["spec"].get("hostNetwork") and pod["status"].get("phase") not in _ENDED
+    """The node's own network is never captured, what has ended needs nothing, and what stands for a static pod is never run."""
+    return (
+        not pod["spec"].get("hostNetwork")
+        and not pod["metadata"]["static"]
+        and pod["status"].get("phase") not in _ENDED
+    )
 
 
 def _workload(pod: Mapping[str, Any]) -> Workload:
@@ -351,7 +355,8 @@ def _workload(pod: Mapping[str, Any]) -> Workload:
 def _kept(pod: dict[str, Any]) -> dict[str, Any]:
     metadata = {key: pod["metadata"].get(key) for key in ("name", "namespace", "uid", "resourceVersion", "labels")}
     return {
-        "metadata": metadata | {"labels": metadata["labels"] or {}},
+        "metadata": metadata
+        | {"labels": metadata["labels"] or {}, "static": MIRROR in (pod["metadata"].get("annotations") or {})},
         "spec": {
             "hostNetwork": pod["spec"].get("hostNetwork", False),
             "search": [one.lower().strip(".") for one in pod["spec"].get("dnsConfig", {}).get("searches") or ()],

@@ -14,6 +14,10 @@ UNSAFE_PODS = "exitway.dev/unsafe-pods"
 """Label of a namespace: with ``allowed``, its pods may say that they ask for what defeats the boundary."""
 UNSAFE = "exitway.dev/allow-unsafe"
 """Annotation of a pod: what it asks for although it defeats the boundary, by commas. Without ``UNSAFE_PODS`` it allows nothing."""
+MIRROR = "kubernetes.io/config.mirror"
+"""Annotation of Kubernetes: the pod is the image, in the API, of a static pod, which its node runs without asking."""
+NODES = "system:node:"
+"""How the names of users begin who are kubelets."""
 
 
 class Placement(StrEnum):

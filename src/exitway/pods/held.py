@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from exitway.analyze.facts import Namespace, Pod
-from exitway.names.cluster import CAPTURED, OPT_OUT, PLACEMENT, UNSAFE_PODS, Placement
+from exitway.names.cluster import CAPTURED, MIRROR, OPT_OUT, PLACEMENT, UNSAFE_PODS, Placement
 from exitway.pods.refusal import asked
 
 Json = Mapping[str, Any]
@@ -42,7 +42,8 @@ def _pod(item: Json, *, opt_out: bool) -> Pod:
     return Pod(
         metadata["namespace"],
         metadata["name"],
-        captured=CAPTURED in (metadata.get("labels") or {}),
+        captured=CAPTURED in (metadata.get("labels") or {}) and MIRROR not in annotations,
         opted_out=opt_out and annotations.get(PLACEMENT) == Placement.NONE,
+        static=MIRROR in annotations,
         unsafe=asked(item),
     )
