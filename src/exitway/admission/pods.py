@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from exitway.admission.review import ALLOWED, Answer, Request, judged, not_yet
 from exitway.names.cluster import MIRROR, NODES, Placement
@@ -11,7 +12,7 @@ from exitway.pods.installation import Installation
 from exitway.pods.patch import patch
 from exitway.pods.standing import disturbed, joined, moved
 from exitway.resources.form import mapping
-from exitway.resources.problem import Problem, Problems
+from exitway.resources.problem import MAX_PROBLEMS, Problem, Problems
 
 
 def injected(request: Request, namespace: Mapping[str, str], installation: Installation) -> Answer:
@@ -39,7 +40,11 @@ def held(request: Request, namespace: Mapping[str, str], installation: Installat
         made = inject(request.object, namespace, installation)
     except Problems as problems:
         return _refusing(problems.problems, request)
-    return ALLOWED if made.placement is Placement.NONE else _refusing(list(disturbed(request.object, made)), request)
+    return (
+        ALLOWED
+        if made.placement is Placement.NONE
+        else _refusing(list(islice(disturbed(request.object, made), MAX_PROBLEMS)), request)
+    )
 
 
 def unknown(what: str) -> Answer:

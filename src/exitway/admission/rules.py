@@ -6,12 +6,14 @@ holds is not decided here.
 
 from __future__ import annotations
 
+from itertools import islice
+
 from exitway.admission.review import ALLOWED, Answer, Request, judged, not_yet
 from exitway.api.authorities import authority_faults
 from exitway.resources.conflicts import conflicts
 from exitway.resources.form import mapping
 from exitway.resources.kinds import read
-from exitway.resources.problem import Problem, Problems
+from exitway.resources.problem import MAX_PROBLEMS, Problem, Problems
 from exitway.resources.registry import Registry
 from exitway.resources.resource import Json
 
@@ -37,7 +39,7 @@ def _problems(wire: Json, registry: Registry) -> list[Problem]:
     except Problems as problems:
         return problems.problems
     after = registry.changed([resource], revision=registry.revision)
-    return [*authority_faults(resource.intents), *conflicts(after, resource)]
+    return [*islice(authority_faults(resource.intents), MAX_PROBLEMS), *conflicts(after, resource)]
 
 
 def _placed(request: Request) -> Json:

@@ -14,7 +14,7 @@ from exitway.pods.containers import CONTAINERS, VOLUMES
 from exitway.pods.probes import probes
 from exitway.pods.unsafe import Unsafe, asks
 from exitway.pods.volumes import mounts, readable, volumes
-from exitway.resources.problem import Problem, quoted
+from exitway.resources.problem import MAX_PROBLEMS, Problem, quoted
 
 Json = Mapping[str, Any]
 
@@ -40,13 +40,22 @@ ALLOWABLE = (
 
 
 def refused(pod: Json, namespace: Mapping[str, str]) -> tuple[list[Problem], tuple[str, ...]]:
-    """All that stands against a pod (or the pod of a template), and, in words, what is allowed although it does. ``namespace``: its labels."""
+    """All that stands against a pod (or the pod of a template), or the first of very much, and, in words, what is allowed although it does.
+
+    ``namespace``: its labels.
+    """
     annotated, problems = _annotated((pod.get("metadata") or {}).get("annotations") or {})
-    found = list(unsafe(pod))
-    used = tuple(dict.fromkeys(one.word for one in found if one.word in annotated))
+    used, against = dict[str, None](), list[Problem]()
+    for one in unsafe(pod):
+        if one.word in annotated:
+            used[one.word] = None
+        elif len(against) < MAX_PROBLEMS:
+            against.append(one.problem)
+        else:
+            break
     if used and namespace.get(UNSAFE_PODS) != "allowed":
-        problems.append(_not_let(used))
-    return [*problems, *(one.problem for one in found if one.word not in annotated)], used
+        problems.append(_not_let(tuple(used)))
+    return [*problems, *against], tuple(used)
 
 
 def asked(pod: Json) -> tuple[str, ...] | None:
@@ -73,7 +82,7 @@ def _annotated(annotations: Mapping[str, str]) -> tuple[set[str], list[Problem]]
             hint,
             "metadata.annotations",
         )
-        for word in unknown
+        for word in unknown[:MAX_PROBLEMS]
     ]
 
 

@@ -5,7 +5,7 @@ v1alpha2 rules claim destinations, and the protocol of each port; all rules, who
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from exitway.names.host import Host
@@ -28,16 +28,18 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Voucher:
-    """The certificate authorities (``ca_file``; empty: those of the system) that one rule names for a host, at one port."""
+    """The certificate authorities (``ca_file``; empty: those of the system) that one rule names for a host, at some ports."""
 
-    port: int
+    ports: frozenset[int]
     ca_file: str
     rule: Key
-    selector: Selector
+    selector: Selector = field(hash=False)  # the rule's: it may be long, and says no more than its name
 
     def contradicts(self, other: Voucher) -> bool:
         """Whether there could be a request of which the two say different things."""
-        return self.port == other.port and self.ca_file != other.ca_file and self.selector.meets(other.selector)
+        if self.ca_file == other.ca_file or self.ports.isdisjoint(other.ports):
+            return False
+        return self.selector is other.selector or self.selector.meets(other.selector)
 
 
 def claim_of(resource: Resource) -> Claim | None:
@@ -47,14 +49,19 @@ def claim_of(resource: Resource) -> Claim | None:
     return Claim(istio_egress_rule.destination(resource.wire), istio_egress_rule.port_classes(resource.wire))
 
 
-def vouchers_of(resource: Resource) -> Iterator[tuple[Host, Voucher]]:
+def vouchers_of(resource: Resource) -> dict[Host, set[Voucher]]:
     """Who the rule wants to vouch for which hosts, at the ports where the proxy speaks TLS."""
+    vouchers: dict[Host, set[Voucher]] = {}
     for intent in resource.intents:
         for target in intent.to:
-            for port in target.ports:
-                if port.originate_tls:
-                    voucher = Voucher(port.number, port.ca_file, resource.key, intent.selector)
-                    yield from ((host, voucher) for host in target.hosts)
+            for ca_file in {port.ca_file for port in target.ports if port.originate_tls}:
+                ports = frozenset(
+                    port.number for port in target.ports if port.originate_tls and port.ca_file == ca_file
+                )
+                voucher = Voucher(ports, ca_file, resource.key, intent.selector)
+                for host in target.hosts:
+                    vouchers.setdefault(host, set()).add(voucher)
+    return vouchers
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +76,16 @@ class Claims:
         """The claims without those of the removed resources and with those of the put ones."""
         owners, ports, vouchers = dict(self.owners), dict(self.ports), dict(self.vouchers)
         for resource in removed:
-            for host, voucher in vouchers_of(resource):
-                vouchers[host] = vouchers.get(host, frozenset()) - {voucher}
+            for host, gone in vouchers_of(resource).items():
+                vouchers[host] = vouchers.get(host, frozenset()) - gone
             if claim := claim_of(resource):
                 owners[claim.destination] -= {resource.key}
                 ports.update({port: ports[port] - 1 for port in claim.ports})
                 if not owners[claim.destination]:
                     del owners[claim.destination]
         for resource in put:
-            for host, voucher in vouchers_of(resource):
-                vouchers[host] = vouchers.get(host, frozenset()) | {voucher}
+            for host, come in vouchers_of(resource).items():
+                vouchers[host] = vouchers.get(host, frozenset()) | come
             if claim := claim_of(resource):
                 owners[claim.destination] = owners.get(claim.destination, frozenset()) | {resource.key}
                 ports.update({port: ports.get(port, 0) + 1 for port in claim.ports})

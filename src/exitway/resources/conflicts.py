@@ -9,13 +9,14 @@ Rules of any kind conflict if they name different certificate authorities for on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from exitway.names.host import Host, patterns
+from exitway.names.host import Host
 from exitway.names.key import Key
 from exitway.names.workload import SYSTEM_NAMESPACE
-from exitway.resources.claims import PortClaim, claim_of, vouchers_of
-from exitway.resources.problem import Problem, quoted
+from exitway.resources.claims import PortClaim, Voucher, claim_of, vouchers_of
+from exitway.resources.overlap import Overlapping
+from exitway.resources.problem import MAX_PROBLEMS, Problem, quoted
 from exitway.resources.registry import Registry
 from exitway.resources.resource import Resource
 
@@ -70,28 +71,36 @@ def _port_conflicts(
 
 
 def _voucher_conflicts(registry: Registry, namespaces: tuple[str, ...], resource: Resource) -> Iterator[Problem]:
-    own = list(vouchers_of(resource))
-    current = {voucher for _, voucher in own}
-    found = {
-        (host, voucher, other)
-        for name in namespaces
-        for host, voucher in own
-        for one in _overlapping(registry.claims_in(name).vouchers, host)
-        for other in registry.claims_in(name).vouchers[one]
-        if voucher.contradicts(other) and (other.rule != resource.key or other in current)
-    }
-    for host, voucher, other in sorted(found, key=str):
+    found = set[tuple[Host, int, Voucher, Voucher]]()
+    for contradiction in _contradictions(registry, namespaces, resource):
+        found.add(contradiction)
+        if len(found) == MAX_PROBLEMS:
+            break
+    for host, port, voucher, other in sorted(found, key=str):
         mine, theirs = (one.ca_file or "the authorities of the system" for one in (voucher, other))
-        message = f"servers of {host} at port {voucher.port} are verified by {mine}, and in {other.rule} by {theirs}"
+        message = f"servers of {host} at port {port} are verified by {mine}, and in {other.rule} by {theirs}"
         yield Problem("EXW0403", message, "put the certificates into one file, and name it in both", "spec")
 
 
-def _overlapping(hosts: Mapping[Host, object], host: Host) -> Iterator[Host]:
-    """Those of the hosts that have a name in common with this one."""
-    if host.wildcard:
-        yield from (one for one in hosts if host.covers(one) or one.covers(host))
-        return
-    yield from (one for one in patterns(host.suffix) if one in hosts)
+def _contradictions(
+    registry: Registry, namespaces: tuple[str, ...], resource: Resource
+) -> Iterator[tuple[Host, int, Voucher, Voucher]]:
+    """The rule's host, the port, and who it and who another wants to vouch there; each perhaps several times."""
+    own = vouchers_of(resource)
+    current = frozenset[Voucher]().union(*own.values())
+    for known in (registry.claims_in(name).vouchers for name in namespaces):
+        overlapping = Overlapping(known)
+        near = [(host, one) for host in own for one in overlapping.of(host)]
+        others = frozenset[Voucher]().union(*(known[one] for one in {one for _, one in near}))
+        others = frozenset(other for other in others if other.rule != resource.key or other in current)
+        against = {voucher: frozenset(filter(voucher.contradicts, others)) for voucher in current}
+        yield from (
+            (host, port, voucher, other)
+            for host, one in near
+            for voucher in own[host]
+            for other in known[one] & against[voucher]
+            for port in voucher.ports & other.ports
+        )
 
 
 def _owners(registry: Registry, namespace: str, port: PortClaim) -> Iterator[Key]:

@@ -19,7 +19,7 @@ from exitway.names.key import Key
 from exitway.names.port import Port, Protocol
 from exitway.resources.form import Form, mapping, mappings
 from exitway.resources.intent import Intent, Target
-from exitway.resources.istio_service import SERVICE, is_cidr, service_fault
+from exitway.resources.istio_service import SERVICE, is_cidr, service_fault, shown
 from exitway.resources.metadata import Object, read_object
 from exitway.resources.problem import Problem
 from exitway.resources.resource import Resource
@@ -147,7 +147,7 @@ def _protocol_faults(number: Any, protocol: str, service: Any, field: str) -> It
     elif known == "HTTP" and isinstance(service, str) and is_cidr(service):
         message = (
             f"Only the following protocols can be defined for CIDR destination service notation: {','.join(_TCP)}. "
-            f"This rule - port: {number} protocol: {protocol} destination.service: {service}"
+            f"This rule - port: {number} protocol: {protocol} destination.service: {shown(service)}"
         )
         yield Problem("EXW0207", message, "allow requests by name", field)
 

@@ -39,10 +39,15 @@ def _cidr_fault(cidr: str) -> str:
     try:
         address = ip_address(text)
     except ValueError:
-        return f"{cidr} is not a valid CIDR block"
+        return f"{shown(cidr)} is not a valid CIDR block"
     if not _PREFIX.match(prefix) or int(prefix) > address.max_prefixlen:
-        return f"{cidr} is not a valid CIDR block"
-    return "" if address.version == 4 else f"{cidr} is not a valid IPv4 address"
+        return f"{shown(cidr)} is not a valid CIDR block"
+    return "" if address.version == 4 else f"{shown(cidr)} is not a valid IPv4 address"
+
+
+def shown(service: str) -> str:
+    """As it stands in Istio's texts; one that is longer than any that is right is cut short."""
+    return service if len(service) <= _MAX_LENGTH else f"{service[:_MAX_LENGTH]}..."
 
 
 def _domain_fault(domain: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, TypeVar
 
 from exitway.names.host import is_label, is_name
@@ -48,8 +49,8 @@ AnyObject = TypeVar("AnyObject", bound=Object)
 def read_object(form: type[AnyObject], wire: Mapping[str, Any], faults: Iterable[Problem]) -> AnyObject:
     """The form of an object. Raises :class:`Problems`: those of the form, of the metadata, and ``faults``, those of its kind."""
     found, problems = read_form(form, wire)
-    problems += metadata_faults(mapping(wire.get("metadata")))
-    problems += faults
+    problems += islice(metadata_faults(mapping(wire.get("metadata"))), MAX_PROBLEMS)
+    problems += islice(faults, MAX_PROBLEMS)
     if found is None or problems:
         raise Problems(problems[:MAX_PROBLEMS])
     return found
