@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from exitway.admission.bodies import MOST_VALUES, Bodies
 from exitway.admission.review import Answer, Request, request_of, review_of
 from exitway.admission.rules import reviewed
-from exitway.api.body import read_json
+from exitway.admission.turns import Turns
+from exitway.api.body import parse_json
 from exitway.api.status import Refusal
 from exitway.resources.registry import Registry
 
-Decide = Callable[[Request], Awaitable[Answer]]
+Decide = Callable[[Request], Awaitable[Callable[[], Answer]]]
+"""What there is to decide, and with what: that is done later, in a thread."""
+
+SMALL_BYTES = 64 * 2**10
+"""Most reviews have less. They have a thread of their own, and wait for no other."""
 
 _log = logging.getLogger("exitway")
 
@@ -24,25 +31,29 @@ _log = logging.getLogger("exitway")
 def create_app(registry: Callable[[], Registry | None], inject: Decide, held: Decide) -> Starlette:
     """``registry``: all rules, or None while they are not known. ``inject``: what is made of a pod; ``held``: whether it may be as it is."""
 
-    async def validate(request: Request) -> Answer:
-        return reviewed(request, registry())
+    async def validate(request: Request) -> Callable[[], Answer]:
+        return partial(reviewed, request, registry())
+
+    bodies, small, large = Bodies(), Turns(), Turns()
+
+    def endpoint(decide: Decide) -> Callable[[HttpRequest], Awaitable[Response]]:
+        async def answer(http: HttpRequest) -> Response:
+            async with bodies.held(http) as content:
+                turn = partial((small if len(content) <= SMALL_BYTES else large).of, len(content))
+                request = await turn(lambda: request_of(parse_json(content, MOST_VALUES)))
+                decided = await decide(request)
+                return await turn(lambda: JSONResponse(review_of(request, decided())))
+
+        return answer
 
     return Starlette(
         routes=[
-            Route("/validate", _endpoint(validate), methods=["POST"]),
-            Route("/inject", _endpoint(inject), methods=["POST"]),
-            Route("/held", _endpoint(held), methods=["POST"]),
+            Route("/validate", endpoint(validate), methods=["POST"]),
+            Route("/inject", endpoint(inject), methods=["POST"]),
+            Route("/held", endpoint(held), methods=["POST"]),
         ],
         exception_handlers={Refusal: _refused, 500: _fault},
     )
-
-
-def _endpoint(decide: Decide) -> Callable[[HttpRequest], Awaitable[Response]]:
-    async def answer(http: HttpRequest) -> Response:
-        request = request_of(await read_json(http))
-        return JSONResponse(review_of(request, await decide(request)))
-
-    return answer
 
 
 def _refused(_: HttpRequest, error: Exception) -> Response:

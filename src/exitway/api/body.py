@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -35,18 +37,23 @@ async def read_object(request: Request) -> dict[str, Any]:
     return value
 
 
-async def read_bytes(request: Request) -> bytes:
-    """The body. At most :data:`MAX_BYTES` of it are ever held."""
+async def read_bytes(request: Request, most: int = MAX_BYTES, so_far: Callable[[int], None] | None = None) -> bytes:
+    """The body. At most so much of it is ever held. ``so_far``: is told how much there is, as it comes."""
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
-        if len(content) > MAX_BYTES:
-            raise Refusal(413, "RequestEntityTooLarge", f"the body is larger than {MAX_BYTES} bytes")
+        if len(content) > most:
+            raise Refusal(413, "RequestEntityTooLarge", f"the body is larger than {most} bytes")
+        if so_far:
+            so_far(len(content))
     return bytes(content)
 
 
-def parse_json(content: bytes) -> Any:
-    """Strict JSON (RFC 8259): UTF-8, no duplicate names, only finite numbers, only whole characters, at most :data:`MAX_DEPTH` levels."""
+def parse_json(content: bytes, most: int = sys.maxsize) -> Any:
+    """Strict JSON (RFC 8259): UTF-8, no duplicate names, only finite numbers, only whole characters, at most :data:`MAX_DEPTH` levels.
+
+    ``most``: how many values there may be in it, as what is made of them takes far more room than their text.
+    """
     try:
         value = json.loads(content.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
         if b"\\u" in content:
@@ -55,8 +62,11 @@ def parse_json(content: bytes) -> Any:
         raise bad_request("the body is not acceptable JSON: it is nested too deeply") from None
     except ValueError as error:  # also UnicodeError and JSONDecodeError
         raise bad_request(f"the body is not acceptable JSON: {_plain(error)}") from None
-    if _deeper_than(value, MAX_DEPTH):
+    levels, values = _extent(value)
+    if levels > MAX_DEPTH:
         raise bad_request("the body is not acceptable JSON: it is nested too deeply")
+    if values > most:
+        raise Refusal(413, "RequestEntityTooLarge", f"the body has more than {most} values")
     return value
 
 
@@ -91,14 +101,14 @@ def _finite(text: str) -> float:
     return value
 
 
-def _deeper_than(value: Any, levels: int) -> bool:
-    """Level by level rather than by recursion."""
-    layer = [value]
-    while layer and levels >= 0:
+def _extent(value: Any) -> tuple[int, int]:
+    """How many levels of lists and objects are in it, and how many values on all of them: level by level rather than by recursion."""
+    levels, values, layer = -1, 0, [value]
+    while layer:
         nested = [item for item in layer if isinstance(item, dict | list)]
+        levels, values = levels + bool(nested), values + len(layer)
         layer = [child for item in nested for child in (item.values() if isinstance(item, dict) else item)]
-        levels -= 1
-    return any(isinstance(item, dict | list) for item in layer)
+    return levels, values
 
 
 def _plain(error: ValueError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, Never
 from urllib.parse import quote
@@ -74,23 +75,23 @@ class Injector:
             native=settings.native_sidecars,
         )
 
-    async def injected(self, request: Request) -> Answer:
+    async def injected(self, request: Request) -> Callable[[], Answer]:
         """For the webhook that makes pods ready."""
         return await self._decided(request, pods.injected)
 
-    async def held(self, request: Request) -> Answer:
+    async def held(self, request: Request) -> Callable[[], Answer]:
         """For the one that looks at them last."""
         return await self._decided(request, pods.held)
 
-    async def _decided(self, request: Request, decide: Decision) -> Answer:
+    async def _decided(self, request: Request, decide: Decision) -> Callable[[], Answer]:
         unready, installation = self.unready, self.installation()
         if unready or installation is None:
-            return pods.unknown(unready)
+            return partial(pods.unknown, unready)
         try:
             labels = await self._labels(request.namespace)
         except KubeError:
-            return pods.unknown("the namespace")
-        return decide(request, labels, installation)
+            return partial(pods.unknown, "the namespace")
+        return partial(decide, request, labels, installation)
 
     async def _labels(self, namespace: str) -> Mapping[str, str]:
         """We are asked about labelled namespaces only; one without the label has just got it."""
