@@ -61,7 +61,7 @@ class Replica:
         self.publisher.pods(pods, [])
         self.change([read(one) for one in rules(options.hosts, options.namespaces, self.protocols)], [])
 
-    async def authenticate(self, token: str) -> Peer:
+    async def authenticate(self, token: str, _: str) -> Peer:
         uid = f"uid-{token}"
         return Peer(uid, self.program.group_of(uid))
 

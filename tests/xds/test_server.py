@@ -48,7 +48,8 @@ class Replica:
         self.publisher.follow(self.registry, {one.key.namespace for one in put}, versions)
         return put[0]
 
-    async def authenticate(self, token):
+    async def authenticate(self, token, address):
+        assert address == "ipv4:127.0.0.1"
         self.asked.append(token)
         if token.startswith("agent "):
             return Peer(token, self.publisher.node(token.removeprefix("agent ")))

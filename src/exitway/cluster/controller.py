@@ -193,11 +193,11 @@ class Controller:
             await self._resolver_changed.wait()
         raise RuntimeError(f"the resolver's service has moved from {known} to {now}: starting anew")
 
-    async def _authenticate(self, token: str) -> Peer:
+    async def _authenticate(self, token: str, address: str) -> Peer:
         """The pod or the node that a token speaks of, whatever the proxy says of itself."""
         assert self._program
         assert self._publisher
-        who = await self._identities.of(token)
+        who = await self._identities.of(token, address)
         if (who.namespace, who.account) == (self._settings.pod_namespace, f"{self._settings.release}-node"):
             if not who.node:
                 raise RefusedError("the token of a node's agent does not say which node it is: that is Kubernetes 1.30")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
+from exitway.dns.share import Shares
 from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
 from exitway.names.cluster import AUDIENCE
@@ -33,6 +34,10 @@ REFUSED_SECONDS = 5.0
 REMEMBERED = 20_000
 AT_ONCE = 32
 """How many questions the API server is asked at a time: one for each pod that tokens speak of, so that rubbish waits for rubbish."""
+AT_ONCE_OF_ONE = 8
+"""Of these for one address, whatever pods its tokens speak of."""
+RATE_OF_ONE, BURST_OF_ONE = 100.0, 2000.0
+"""Questions for one address in a second, and at once. An address is a pod or a node, or, behind NAT, all proxies of a cluster that come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +60,11 @@ class Identities:
         self._refused: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
         self._asking = asyncio.Semaphore(AT_ONCE)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._shares = Shares(RATE_OF_ONE, BURST_OF_ONE)
+        self._asking_for: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def of(self, token: str) -> Identity:
-        """Who has this token. Raises RefusedError: nobody, or it is not known now."""
+    async def of(self, token: str, address: str) -> Identity:
+        """Who has this token, which came from there. Raises RefusedError: nobody, or it is not known now."""
         if not token:
             raise RefusedError("no token: a proxy proves which pod it is by a service account token")
         name, now, claims = hashlib.sha256(token.encode()).digest(), time.time(), _claims(token)
@@ -67,8 +74,11 @@ class Identities:
         until, why = self._refused.get(name, (0.0, ""))
         if now < until or (why := _unfit(claims, now)):
             raise RefusedError(why)
+        if not self._shares.of(address, time.monotonic()).take(time.monotonic()):
+            raise RefusedError("too many tokens have come from this address")
+        own = self._asking_for.setdefault(address, asyncio.Semaphore(AT_ONCE_OF_ONE))
         turn = self._turns.setdefault(_pod(claims), asyncio.Lock())
-        async with turn, self._asking:
+        async with own, turn, self._asking:
             said = await self._ask(token)
         if isinstance(said, str):
             _remember(self._refused, name, (now + REFUSED_SECONDS, said))

@@ -46,8 +46,8 @@ class RefusedError(Exception):
     """A proxy did not prove who it is. The text is for its log."""
 
 
-Authenticate = Callable[[str], Awaitable[Peer]]
-"""Who has this token; raises :class:`RefusedError`."""
+Authenticate = Callable[[str, str], Awaitable[Peer]]
+"""Who has this token, and comes from this address; raises :class:`RefusedError`."""
 
 
 class DiscoveryServer(Proxies):
@@ -100,7 +100,7 @@ class DiscoveryServer(Proxies):
 
     async def _stream(self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         try:
-            peer = await self._authenticate(_token(context)) if self._authenticate else Peer()
+            peer = await self._authenticate(_token(context), _address(context)) if self._authenticate else Peer()
         except RefusedError as refused:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(refused))
         connection = self.join(peer)
@@ -150,6 +150,11 @@ def _token(context: grpc.aio.ServicerContext[bytes, bytes]) -> str:
             scheme, _, token = value.partition(" ")
             return token if scheme.lower() == "bearer" else ""
     return ""
+
+
+def _address(context: grpc.aio.ServicerContext[bytes, bytes]) -> str:
+    """Where the proxy comes from, as gRPC writes it but for the port: ``ipv4:198.18.0.7``, ``ipv6:%5B2001:db8::7%5D``."""
+    return str(context.peer()).rpartition(":")[0]
 
 
 def _credentials(certificate: Callable[[], tuple[bytes, bytes]]) -> grpc.ServerCredentials:
