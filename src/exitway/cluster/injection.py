@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from ipaddress import ip_address
@@ -13,11 +14,15 @@ from exitway.admission import pods
 from exitway.admission.review import Answer, Request
 from exitway.cluster.ranges import ClusterRanges
 from exitway.cluster.settings import ClusterSettings
+from exitway.dns.share import Share
 from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
 from exitway.kube.reflector import Reflector
 from exitway.names.cluster import PLACEMENT
 from exitway.pods.installation import RESOURCES, Installation
+
+RATE, BURST = 50.0, 500.0
+"""Questions about namespaces in a second, and at once. They are asked only until the watch has told us, and whoever reaches us may name any."""
 
 Decision = Callable[[Request, Mapping[str, str], Installation], Answer]
 
@@ -31,6 +36,7 @@ class Injector:
         services = f"/api/v1/namespaces/{settings.pod_namespace}/services"
         self._services = Reflector(kube, services)
         self._namespaces = Reflector(kube, "/api/v1/namespaces", kept=_labelled)
+        self._questions = Share(time.monotonic(), RATE, BURST)
 
     async def run(self) -> Never:
         """Follow the API, for ever."""
@@ -98,6 +104,8 @@ class Injector:
         known = _labels_of(self._namespaces.objects.get(("", namespace), {}))
         if PLACEMENT in known:
             return known
+        if not self._questions.take(time.monotonic()):
+            raise KubeError(429, "TooManyRequests", "too many namespaces were asked for")
         return _labels_of(await self._kube.request("GET", f"/api/v1/namespaces/{quote(namespace, safe='')}"))
 
     def _addresses(self, service: str) -> tuple[str, ...]:
