@@ -374,3 +374,13 @@ def test_what_is_no_moment_is_refused(text):
 )
 def test_a_hint_says_what_to_do(wire, hint):
     assert hints(wire) == [hint]
+
+
+def test_of_very_many_faults_those_at_the_beginning_are_told():
+    entry = to("a.example", "80/HTTP")
+    found = problems(exitway({**entry, "hosts": ["a.example", *[1] * 20_000]}))
+    assert found[0] == ("EXW0104", "spec.to[0].hosts[1]", "spec.to[0].hosts[1] must be a string, not a whole number")
+    late = exitway({**entry, "hosts": [*["a.example"] * 200, *[1] * 20_000]})
+    assert problems(late) == [
+        ("EXW0104", "", "20000 values are wrong, none of them among the first 100 of their lists")
+    ]

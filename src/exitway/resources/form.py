@@ -27,6 +27,8 @@ _TYPES = {
     "model_type": "a mapping",
 }
 _LONGEST_WORD = 64
+_MANY = 10_000
+"""Errors."""
 _PLAIN_STEP = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -45,9 +47,29 @@ def read_form(form: type[AnyForm], wire: Mapping[str, Any]) -> tuple[AnyForm | N
         # Strict Python mode would refuse a list for a tuple; strict JSON mode does not.
         return form.model_validate_json(json.dumps(wire)), []
     except ValidationError as error:
-        return None, [_problem(form, details) for details in error.errors(include_url=False)[:MAX_PROBLEMS]]
+        return None, _problems(form, error) if error.error_count() <= _MANY else _first_problems(form, wire, error)
     except RecursionError:
         return None, [Problem("EXW0010", "nested too deep")]
+
+
+def _problems(form: type[Form], error: ValidationError) -> list[Problem]:
+    return [_problem(form, details) for details in error.errors(include_url=False)[:MAX_PROBLEMS]]
+
+
+def _first_problems(form: type[Form], wire: Mapping[str, Any], many: ValidationError) -> list[Problem]:
+    """Of so many that to tell them all would take long, and all else would wait for it: those at the beginning of lists."""
+    try:
+        form.model_validate_json(json.dumps(_shortened(wire)))
+    except ValidationError as error:
+        return _problems(form, error)
+    message = f"{many.error_count()} values are wrong, none of them among the first {MAX_PROBLEMS} of their lists"
+    return [Problem("EXW0104", message)]
+
+
+def _shortened(wire: Any) -> Any:
+    if isinstance(wire, dict):
+        return {name: _shortened(value) for name, value in wire.items()}
+    return [_shortened(one) for one in wire[:MAX_PROBLEMS]] if isinstance(wire, list) else wire
 
 
 def field_path(steps: tuple[str | int, ...]) -> str:
