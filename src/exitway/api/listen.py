@@ -22,6 +22,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from exitway.api.bounded import MOST_CONNECTIONS, Bounded
 from exitway.api.ending import Ending
 from exitway.api.guard import Guard
 from exitway.api.peer import PeerChecked, network_namespace
@@ -86,12 +87,12 @@ async def serve(
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_run(uvicorn.Config(app, http=Checked, **_CONFIG), unix, stop))
         if tcp is not None:
-            tasks.create_task(_run(uvicorn.Config(Guard(app, secret), http="h11", **_CONFIG), tcp, stop))
+            tasks.create_task(_run(uvicorn.Config(Guard(app, secret), **_OPEN), tcp, stop))
 
 
 async def serve_openly(app: ASGIApp, listener: socket.socket, stop: asyncio.Event) -> None:
     """Answer whoever reaches the listener, without a token, until ``stop`` is set: for what everybody may read."""
-    await _run(uvicorn.Config(Ending(app, stop), http="h11", **_CONFIG), listener, stop)
+    await _run(uvicorn.Config(Ending(app, stop), **_OPEN), listener, stop)
 
 
 _CONFIG: dict[str, Any] = {
@@ -103,6 +104,8 @@ _CONFIG: dict[str, Any] = {
     "proxy_headers": False,  # nobody in front of us may say who the client is
     "timeout_graceful_shutdown": GRACE_SECONDS,
 }
+_OPEN = _CONFIG | {"http": Bounded, "backlog": MOST_CONNECTIONS}
+"""Where strangers may connect. asyncio takes so many connections at once as may be queued."""
 
 
 class _Server(uvicorn.Server):
