@@ -131,20 +131,40 @@ def test_what_is_in_force_is_one_side(run, server, files):
     assert run("diff in-force more.yml").stdout.splitlines()[-1] == "4 differences in meaning: 1 opens, 3 close."
 
 
-def test_a_revision_of_git_is_one_side(run, files):
+@pytest.fixture
+def committed(files):
+    """Changed since."""
     (files / "rules").mkdir()
     (files / "rules/all.yml").write_text(RULES)
     author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
     for command in (["init", "-q"], ["add", "rules"], [*author, "commit", "-qm", "Rules"]):
         subprocess.run(["git", *command], cwd=files, check=True)
     (files / "rules/all.yml").write_text(CHANGED)
+    return files
+
+
+def test_a_revision_of_git_is_one_side(run, committed):
     told = run("diff HEAD:rules rules").stdout
     assert told.splitlines()[-1] == TEXT.splitlines()[-1]
     assert "was allowed by shop/github (HEAD:rules/all.yml:12:18)" in told
     assert run("diff HEAD:rules/all.yml HEAD:rules --exit-code").exit_code == 0
     result = run("diff HEAD:nowhere rules")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "HEAD:nowhere: EXW1811 neither a file nor in git: path 'nowhere' does not exist in 'HEAD'" in result.stderr
+    assert "HEAD:nowhere: EXW1811 git does not know it: path 'nowhere' does not exist in 'HEAD'" in result.stderr
+
+
+@pytest.mark.parametrize("revision", ["HEAD", "origin/main"])
+def test_no_file_comes_in_the_place_of_a_revision(run, committed, revision):
+    """Whoever proposes a change chooses what lies there."""
+    known = run(f"diff {revision}:rules rules").output
+    (committed / revision).parent.mkdir(exist_ok=True)
+    (committed / f"{revision}:rules").symlink_to(committed / "rules")
+    assert run(f"diff {revision}:rules rules").output == known != "No difference in meaning.\n"
+    assert run(f"diff ./{revision}:rules rules").output == "No difference in meaning.\n"
+
+
+def test_a_revision_is_no_option_of_git(run, committed):
+    assert "invalid object name '-t'" in run("diff -- -t:rules rules").stderr
 
 
 def test_the_problems_of_both_sides_are_said_at_once(run, files):

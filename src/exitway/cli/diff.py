@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
 from exitway.cli import options, render
+from exitway.cli.revision import documents_of, is_revision
 from exitway.cli.rules import Rules, rules_in_files, rules_in_force, rules_of, rules_to_look_at
 from exitway.cli.target import Target
 from exitway.names.key import Key
@@ -105,10 +105,8 @@ def _sides(
 def _side(name: str, namespace: str) -> Rules:
     """The rules of files or of a revision; a file with nothing in it has none."""
     try:
-        if name == "-" or ":" not in name or Path(name).exists():
+        if not is_revision(name):
             return rules_to_look_at([name], namespace)
-        from exitway.cli.revision import documents_of
-
         documents, found = documents_of(name)
         return rules_of(documents, namespace, found, conflicting=True)
     except Problems as bad:

@@ -9,6 +9,14 @@ from exitway.cli.input import SUFFIXES
 from exitway.resources.document import Document, read_documents
 from exitway.resources.problem import Place, Problem, Problems
 
+_OF_FILES = ("/", "./", "../")
+"""What no revision begins with (git-check-ref-format, rules 1 and 6)."""
+
+
+def is_revision(name: str) -> bool:
+    """Whether git is asked for it. What lies in the working tree does not matter, for others may have put it there."""
+    return ":" in name and not name.startswith(_OF_FILES)
+
 
 def documents_of(name: str) -> tuple[list[Document], list[Problem]]:
     """The documents and the problems of what the name means. Raises :class:`Problems`: git does not know it."""
@@ -16,7 +24,7 @@ def documents_of(name: str) -> tuple[list[Document], list[Problem]]:
     problems: list[Problem] = []
     for file, identity in _files(name):
         try:
-            documents += read_documents(_git(name, "cat-file", "blob", identity), file)
+            documents += read_documents(_git(name, "cat-file", "--end-of-options", "blob", identity), file)
         except Problems as bad:
             problems += bad.problems
     return documents, problems
@@ -24,10 +32,10 @@ def documents_of(name: str) -> tuple[list[Document], list[Problem]]:
 
 def _files(name: str) -> Iterator[tuple[str, str]]:
     """The files, each with its identity: the one that is meant, or those of a directory."""
-    if _git(name, "cat-file", "-t", name).strip() != b"tree":
+    if _git(name, "cat-file", "-t", "--end-of-options", name).strip() != b"tree":
         yield name, name
         return
-    for entry in _git(name, "ls-tree", "-z", name).decode(errors="replace").split("\0"):
+    for entry in _git(name, "ls-tree", "-z", "--end-of-options", name).decode(errors="replace").split("\0"):
         described, _, file = entry.partition("\t")
         if file.endswith(SUFFIXES) and described.split()[1] == "blob":
             yield f"{name.rstrip('/')}/{file}", described.split()[2]
@@ -42,7 +50,7 @@ def _git(name: str, *arguments: str) -> bytes:
         ) from None
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip().removeprefix("fatal: ").splitlines()
-        hint = "REVISION:PATH is as in `git show`: from the top of the repository, or from here with ./"
+        hint = "REVISION:PATH is as in `git show`, PATH from the top or from here with ./; a file's name with a : begins with ./"
         reason = f": {said[0]}" if said else ""
-        raise Problems([Problem("EXW1811", f"neither a file nor in git{reason}", hint, place=Place(name))]) from None
+        raise Problems([Problem("EXW1811", f"git does not know it{reason}", hint, place=Place(name))]) from None
     return done.stdout
