@@ -136,11 +136,16 @@ def committed(files):
     """Changed since."""
     (files / "rules").mkdir()
     (files / "rules/all.yml").write_text(RULES)
-    author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
-    for command in (["init", "-q"], ["add", "rules"], [*author, "commit", "-qm", "Rules"]):
-        subprocess.run(["git", *command], cwd=files, check=True)
+    subprocess.run(["git", "init", "-q"], cwd=files, check=True)
+    commit(files)
     (files / "rules/all.yml").write_text(CHANGED)
     return files
+
+
+def commit(files):
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (["add", "rules"], [*author, "commit", "-qm", "Rules"]):
+        subprocess.run(["git", *command], cwd=files, check=True)
 
 
 def test_a_revision_of_git_is_one_side(run, committed):
@@ -161,6 +166,14 @@ def test_no_file_comes_in_the_place_of_a_revision(run, committed, revision):
     (committed / f"{revision}:rules").symlink_to(committed / "rules")
     assert run(f"diff {revision}:rules rules").output == known != "No difference in meaning.\n"
     assert run(f"diff ./{revision}:rules rules").output == "No difference in meaning.\n"
+
+
+def test_a_file_with_nothing_in_it_takes_no_others_away(run, committed):
+    (committed / "rules/empty.yml").write_text("# all rules are in the other\n")
+    (committed / "rules/service.yml").write_text("apiVersion: v1\nkind: Service\nmetadata: {name: web}\n")
+    assert run("diff HEAD:rules rules").stdout.splitlines()[-1] == TEXT.splitlines()[-1]
+    commit(committed)
+    assert run("diff old.yml HEAD:rules").stdout.splitlines()[-1] == TEXT.splitlines()[-1]
 
 
 def test_a_revision_is_no_option_of_git(run, committed):

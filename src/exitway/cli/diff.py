@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 import click
 
 from exitway.cli import options, render
+from exitway.cli.input import read_all
 from exitway.cli.revision import documents_of, is_revision
-from exitway.cli.rules import Rules, rules_in_files, rules_in_force, rules_of, rules_to_look_at
+from exitway.cli.rules import Rules, rules_among, rules_in_files, rules_in_force
 from exitway.cli.target import Target
 from exitway.names.key import Key
 from exitway.names.words import printable
 from exitway.resources.problem import Problem, Problems
-from exitway.resources.registry import Registry
 
 IN_FORCE = "in-force"
 """What stands for the rules in force, instead of a file."""
@@ -104,15 +104,8 @@ def _sides(
 
 def _side(name: str, namespace: str) -> Rules:
     """The rules of files or of a revision; a file with nothing in it has none."""
-    try:
-        if not is_revision(name):
-            return rules_to_look_at([name], namespace)
-        documents, found = documents_of(name)
-        return rules_of(documents, namespace, found, conflicting=True)
-    except Problems as bad:
-        if any(problem.code != "EXW0004" for problem in bad.problems):
-            raise
-        return Rules(Registry())
+    documents, found = documents_of(name) if is_revision(name) else read_all([name], None)
+    return rules_among(documents, namespace, [problem for problem in found if problem.code != "EXW0004"])
 
 
 def _places(rules: Rules) -> Callable[[Key], str]:

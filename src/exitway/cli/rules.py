@@ -91,8 +91,13 @@ def rules_in_files(filenames: Sequence[str], namespace: str) -> Rules:
 
 
 def rules_to_look_at(filenames: Sequence[str], namespace: str) -> Rules:
-    """The same, whether they can stand beside each other or not, and whatever objects of others are in the files. Raises :class:`Problems`."""
+    """The same, as :func:`rules_among`."""
     documents, found = read_all(filenames, None)
+    return rules_among(documents, namespace, found)
+
+
+def rules_among(documents: Sequence[Document], namespace: str, found: Sequence[Problem]) -> Rules:
+    """The rules, whether they can stand beside each other or not, and whatever objects of others there are. Raises as :func:`rules_of`."""
     ours = [document for document in documents if _is_ours(document.wire)]
     if others := len(documents) - len(ours):
         warn(f"{others} object{'s' * (others > 1)} of other kinds {'are' if others > 1 else 'is'} not looked at")
