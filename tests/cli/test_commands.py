@@ -86,10 +86,11 @@ def test_the_problems_of_all_files_are_shown_at_once_and_nothing_is_created(run,
         HTTPBIN.replace("httpbin-", "other-").replace("80", "99999").replace("http\n", "gopher\n")
     )
     (rules / "c.json").write_text('{"apiVersion": "exitway.dev/v1",\n "apiVersion": "exitway.dev/v1"}')
+    (rules / ".yml").write_text("kubectl reads it, too")
     (rules / "notes.txt").write_text("not a rule")
     result = run("create -f rules")
     places = [line.split(": ")[0] for line in result.stderr.splitlines() if not line.startswith("  hint:")]
-    assert places == ["rules/b.yml:9:11", "rules/b.yml:10:15", "rules/c.json:2:2"], result.stderr
+    assert places == ["rules/.yml:1:1", "rules/b.yml:9:11", "rules/b.yml:10:15", "rules/c.json:2:2"], result.stderr
     assert result.exit_code == 1
     assert not list(server.registry)
 

@@ -10,6 +10,7 @@ from exitway.resources.document import MAX_BYTES, Document, read_documents
 from exitway.resources.problem import Place, Problem, Problems
 
 SUFFIXES = (".yaml", ".yml", ".json")
+"""Of the files that are read in a directory. A name may be no more, as for kubectl."""
 
 
 def read_all(filenames: Sequence[str], namespace: str | None) -> tuple[list[Document], list[Problem]]:
@@ -34,7 +35,7 @@ def _expand(filename: str) -> Iterator[str]:
     if filename == "-" or not directory.is_dir():
         yield filename
     else:
-        yield from sorted(str(path) for path in directory.iterdir() if path.suffix in SUFFIXES and path.is_file())
+        yield from sorted(str(path) for path in directory.iterdir() if path.name.endswith(SUFFIXES) and path.is_file())
 
 
 def _content(path: str) -> bytes:
