@@ -64,6 +64,7 @@ def test_the_seeds_story_in_its_words(run, server, tmp_path):
         ("get egressrule nobody -n shop", "", 1, "EXW0913 there is no egressrule nobody in namespace shop"),
         ("-n istioegress create -f -", STRIPE, 1, "You must pass '--namespace=shop' to perform this operation"),
         ("create -f nowhere.yml", "", 1, "nowhere.yml: EXW0911 the file cannot be read: no such file or directory"),
+        (f"create -f {'x' * 300}", "", 1, "xxx: EXW0911 the file cannot be read: file name too long"),
         ("replace -f -", HTTPBIN, 1, "<stdin>:4:9: EXW0612 egress-rule/default/httpbin-egress-rule does not exist"),
         ("craete", "", 2, "there is no command 'craete'; did you mean 'create'?"),
         ("--server nowhere.sock get egressrules", "", 1, "EXW0901 no server is running at nowhere.sock"),

@@ -152,6 +152,7 @@ deny:
     [
         ("namespace: shop\n", "tests.yml:1:1: EXW1801 no call in it"),
         ("rules: nowhere.yml\nallow: [a.example:1]\n", "nowhere.yml: EXW0911 the file cannot be read"),
+        ('rules: "no\\0name"\nallow: [a.example:1]\n', "EXW0911 the file cannot be read: embedded null byte"),
         ("rules: rules\nallow: [{call: 'a.example:1', rule: strip}]\n", 'EXW1803 there is no rule "strip"\n  hint: did you mean stripe?'),
     ],
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from exitway.resources.document import MAX_BYTES, Document, read_documents
@@ -18,7 +19,12 @@ def read_all(filenames: Sequence[str], namespace: str | None) -> tuple[list[Docu
     documents: list[Document] = []
     problems: list[Problem] = []
     for filename in filenames:
-        for path in _expand(filename):
+        try:
+            paths = _expand(filename)
+        except Problems as bad:
+            problems += bad.problems
+            continue
+        for path in paths:
             try:
                 found = read_documents(_content(path), "<stdin>" if path == "-" else path)
             except Problems as bad:
@@ -29,24 +35,31 @@ def read_all(filenames: Sequence[str], namespace: str | None) -> tuple[list[Docu
     return documents, problems
 
 
-def _expand(filename: str) -> Iterator[str]:
+def _expand(filename: str) -> list[str]:
     """A directory's files, sorted; any other name as it is."""
     directory = Path(filename)
-    if filename == "-" or not directory.is_dir():
-        yield filename
-    else:
-        yield from sorted(str(path) for path in directory.iterdir() if path.name.endswith(SUFFIXES) and path.is_file())
+    with _legible(filename):
+        if filename == "-" or not directory.is_dir():
+            return [filename]
+        return sorted(str(path) for path in directory.iterdir() if path.name.endswith(SUFFIXES) and path.is_file())
 
 
 def _content(path: str) -> bytes:
     """The bytes; one more than may be read is enough to tell that there are too many."""
-    try:
+    with _legible(path):
         if path == "-":
             return sys.stdin.buffer.read(MAX_BYTES + 1)
         with Path(path).open("rb") as file:
             return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+
+
+@contextmanager
+def _legible(path: str) -> Iterator[None]:
+    """What the system has against a file or a directory becomes a problem, and a name that none can have."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise Problems([Problem("EXW0911", f"the file cannot be read: {reason}", place=Place(path))]) from None
 
 
