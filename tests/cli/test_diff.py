@@ -176,6 +176,24 @@ def test_a_file_with_nothing_in_it_takes_no_others_away(run, committed):
     assert run("diff old.yml HEAD:rules").stdout.splitlines()[-1] == TEXT.splitlines()[-1]
 
 
+def test_a_directory_of_directories_is_not_one_without_rules(run, committed):
+    (committed / "rules/shop").mkdir()
+    (committed / "rules/all.yml").rename(committed / "rules/shop/all.yml")
+    commit(committed)
+    nothing = "EXW0915 nothing in this directory is named *.yaml, *.yml, *.json\n"
+    hint = "  hint: directories in it are not read unless they are named: {}/shop\n"
+    for command in ("analyze", "apply -f", "explain a.example:443 -f", "test"):
+        result = run(f"{command} rules")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == f"rules: {nothing}{hint.format('rules')}"
+    result = run("diff HEAD:rules rules")
+    both = (f"{side}: {nothing}{hint.format(side)}" for side in ("HEAD:rules", "rules"))
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "".join(both))
+    assert run("diff HEAD:rules/shop rules/shop --exit-code").exit_code == 0
+    (committed / "empty").mkdir()
+    assert run("test empty").stderr == f"empty: {nothing}"
+
+
 def test_a_revision_is_no_option_of_git(run, committed):
     assert "invalid object name '-t'" in run("diff -- -t:rules rules").stderr
 

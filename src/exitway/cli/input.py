@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from exitway.names.words import listed
 from exitway.resources.document import MAX_BYTES, Document, read_documents
 from exitway.resources.problem import Place, Problem, Problems
 
@@ -36,12 +37,26 @@ def read_all(filenames: Sequence[str], namespace: str | None) -> tuple[list[Docu
 
 
 def _expand(filename: str) -> list[str]:
-    """A directory's files, sorted; any other name as it is."""
+    """A directory's files, sorted: at least one; any other name as it is."""
     directory = Path(filename)
     with _legible(filename):
         if filename == "-" or not directory.is_dir():
             return [filename]
-        return sorted(str(path) for path in directory.iterdir() if path.name.endswith(SUFFIXES) and path.is_file())
+        if not (found := _within(directory)):
+            below = [path for path in directory.iterdir() if path.is_dir() and _within(path)]
+            raise Problems([nothing_in(filename, sorted(map(str, below)))])
+        return found
+
+
+def _within(directory: Path) -> list[str]:
+    return sorted(str(path) for path in directory.iterdir() if path.name.endswith(SUFFIXES) and path.is_file())
+
+
+def nothing_in(directory: str, below: Sequence[str]) -> Problem:
+    """No file of a directory is read. That it has no rules is more than we know. ``below``: directories in it with files to be read."""
+    message = f"nothing in this directory is named {', '.join(f'*{suffix}' for suffix in SUFFIXES)}"
+    hint = f"directories in it are not read unless they are named: {listed(below)}" if below else ""
+    return Problem("EXW0915", message, hint, place=Place(directory))
 
 
 def _content(path: str) -> bytes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+from collections import defaultdict
 from collections.abc import Iterator
 
-from exitway.cli.input import SUFFIXES
+from exitway.cli.input import SUFFIXES, nothing_in
 from exitway.resources.document import Document, read_documents
 from exitway.resources.problem import Place, Problem, Problems
 
@@ -35,10 +36,15 @@ def _files(name: str) -> Iterator[tuple[str, str]]:
     if _git(name, "cat-file", "-t", "--end-of-options", name).strip() != b"tree":
         yield name, name
         return
-    for entry in _git(name, "ls-tree", "-z", "--end-of-options", name).decode(errors="replace").split("\0"):
+    top = name.rstrip("/")
+    files: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)  # by directory
+    for entry in _git(name, "ls-tree", "-rz", "--end-of-options", name).decode(errors="replace").split("\0"):
         described, _, file = entry.partition("\t")
         if file.endswith(SUFFIXES) and described.split()[1] == "blob":
-            yield f"{name.rstrip('/')}/{file}", described.split()[2]
+            files[file.rpartition("/")[0]].append((f"{top}/{file}", described.split()[2]))
+    if "" not in files:
+        raise Problems([nothing_in(name, [f"{top}/{directory}" for directory in sorted(files)])])
+    yield from files[""]
 
 
 def _git(name: str, *arguments: str) -> bytes:

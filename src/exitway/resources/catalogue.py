@@ -113,6 +113,7 @@ CATALOGUE = {
     "EXW0912": "the object's namespace is not the one of -n",
     "EXW0913": "there is no resource of that name",
     "EXW0914": "no object in what -f names",
+    "EXW0915": "a directory without a file that is read",
     "EXW1001": "the lab needs a tool",
     "EXW1002": "the lab cannot be built",
     "EXW1003": "the demo cannot be played",
