@@ -158,6 +158,12 @@ def test_a_revision_of_git_is_one_side(run, committed):
     assert "HEAD:nowhere: EXW1811 git does not know it: path 'nowhere' does not exist in 'HEAD'" in result.stderr
 
 
+def test_a_revision_is_the_same_from_a_directory_further_in(run, committed, monkeypatch):
+    monkeypatch.chdir(committed / "rules")
+    for revision in ("HEAD:rules", "HEAD:./"):
+        assert run(f"diff {revision} .").stdout.splitlines()[-1] == TEXT.splitlines()[-1]
+
+
 @pytest.mark.parametrize("revision", ["HEAD", "origin/main"])
 def test_no_file_comes_in_the_place_of_a_revision(run, committed, revision):
     """Whoever proposes a change chooses what lies there."""

@@ -38,7 +38,9 @@ def _files(name: str) -> Iterator[tuple[str, str]]:
         return
     top = name.rstrip("/")
     files: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)  # by directory
-    for entry in _git(name, "ls-tree", "-rz", "--end-of-options", name).decode(errors="replace").split("\0"):
+    for entry in (
+        _git(name, "ls-tree", "-rz", "--full-tree", "--end-of-options", name).decode(errors="replace").split("\0")
+    ):
         described, _, file = entry.partition("\t")
         if file.endswith(SUFFIXES) and described.split()[1] == "blob":
             files[file.rpartition("/")[0]].append((f"{top}/{file}", described.split()[2]))
