@@ -102,8 +102,18 @@ def test_a_review_gets_tables(run, files):
         "",
         "| who | where to | for example | what is decided |",
         "|---|---|---|---|",
-        "| blog, from 2090-01-31T00:00:00Z, until 2091-01-31T00:00:00Z | `TCP 10.20.0.0/17:5432` | `TCP 10.20.0.1:5432` | denied (no-rule), now allowed by exitway-system/base (new.yml:21:18) |",
+        "| `blog, from 2090-01-31T00:00:00Z, until 2091-01-31T00:00:00Z` | `TCP 10.20.0.0/17:5432` | `TCP 10.20.0.1:5432` | denied (no-rule), now allowed by `exitway-system/base (new.yml:21:18)` |",
     ]
+
+
+def test_a_review_gets_no_markdown_from_names(run, files):
+    name = "`|[ok](https:evil)<b>\n## ok.yml"
+    (files / "rules").mkdir()
+    (files / "new.yml").rename(files / "rules" / name)
+    row = run("diff /dev/null rules -o markdown -n blog").stdout.splitlines()[-1]
+    assert row.endswith(
+        " | denied (no-rule), now allowed by `exitway-system/base (rules/'\\|[ok](https:evil)<b> ## ok.yml:21:18)` |"
+    )
 
 
 def test_a_program_gets_json(run, files):

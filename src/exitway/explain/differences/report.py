@@ -66,7 +66,8 @@ def markdown(found: Sequence[Difference], locate: Locate) -> Iterator[str]:
         yield "|---|---|---|---|"
         for one in of_these:
             where = f"{destination_text(one.destination)}{ways_text(one)}"
-            cells = (who_text(one.who), _code(where), _code(example_text(one.witness)), _story(one.witness, locate))
+            said = map(_code, (who_text(one.who), where, example_text(one.witness)))
+            cells = (*said, _story(one.witness, locate, _code))
             yield f"| {' | '.join(map(_cell, cells))} |"
 
 
@@ -127,19 +128,20 @@ def ways_text(one: Difference) -> str:
     return "" if way == "through the proxy" else f", {way}"
 
 
-def _story(witness: Witness, locate: Locate) -> str:
-    """What both sides made of it, of the later one last."""
-    before = _seen(witness.before, locate.before)
-    return f"{'was ' if witness.before.decision.allowed else ''}{before}, now {_seen(witness.after, locate.after)}"
+def _story(witness: Witness, locate: Locate, quoted: Callable[[str], str] = str) -> str:
+    """What both sides made of it, of the later one last. ``quoted``: how a rule and its place stand in it."""
+    before = _seen(witness.before, locate.before, quoted)
+    after = _seen(witness.after, locate.after, quoted)
+    return f"{'was ' if witness.before.decision.allowed else ''}{before}, now {after}"
 
 
-def _seen(seen: Seen, locate: Callable[[Key], str]) -> str:
+def _seen(seen: Seen, locate: Callable[[Key], str], quoted: Callable[[str], str]) -> str:
     decision = seen.decision
     said = "allowed" if decision.allowed else f"denied ({decision.reason})"
     if decision.because is None:
         return said
     place = locate(decision.because)
-    rule = f"{decision.because.namespace}/{decision.because.name}{f' ({place})' if place else ''}"
+    rule = quoted(f"{decision.because.namespace}/{decision.because.name}{f' ({place})' if place else ''}")
     return f"{said} by {rule}" if seen.way or decision.reason == "denied-by-rule" else f"{said}, nearest {rule}"
 
 
@@ -177,10 +179,11 @@ def time_text(at: datetime) -> str:
 
 
 def _code(words: str) -> str:
+    """A code span: what people name their files, hosts and labels is no Markdown."""
     within = words.replace("`", "'")
     return f"`{within}`"
 
 
 def _cell(words: str) -> str:
-    """A cell of a table: nothing in it ends it, or is taken for HTML (a file may be named so)."""
-    return words.replace("|", "\\|").replace("\n", " ").replace("<", "\\<")
+    """A cell of a table: nothing in it ends it."""
+    return words.replace("|", "\\|").replace("\n", " ")
