@@ -48,7 +48,7 @@ class Asked:
 
     def check(self) -> None:
         """Raise Problems: a file exists that was not to be overwritten, or could not be written. Asked before, and not after, an hour of work."""
-        if self.rules and self.tests and self.rules.absolute() == self.tests.absolute():
+        if self.rules and self.tests and os.path.realpath(self.rules) == os.path.realpath(self.tests):
             raise click.UsageError("the rules and their tests go into two files")
         found = [problem for path in (self.rules, self.tests) if path for problem in _faults(path, self.overwrite)]
         if found:
@@ -100,13 +100,26 @@ def options(rules: Callable[..., Any], when: str = "") -> Callable[[Callable[...
 
 
 def _faults(path: Path, overwrite: bool) -> Iterable[Problem]:
-    place = Place(str(path))
-    if path.exists() and not overwrite:
-        yield Problem("EXW1901", "the file exists already", "--overwrite writes it anew", place=place)
-    elif not path.parent.is_dir():
-        yield Problem("EXW1902", "the file cannot be written: there is no such directory", place=place)
-    elif not os.access(path if path.exists() else path.parent, os.W_OK):
-        yield Problem("EXW1902", "the file cannot be written: permission denied", place=place)
+    if os.path.lexists(path) and not overwrite:
+        yield _there(path)
+        return
+    try:
+        reason = _obstacle(path if path.exists() else Path(os.path.realpath(path)))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+    if reason:
+        yield Problem("EXW1902", f"the file cannot be written: {reason}", place=Place(str(path)))
+
+
+def _there(path: Path) -> Problem:
+    return Problem("EXW1901", "the file exists already", "--overwrite writes it anew", place=Place(str(path)))
+
+
+def _obstacle(path: Path) -> str:
+    """Why a file, which is no link that leads nowhere, cannot be written; empty: it can."""
+    if not path.parent.is_dir():
+        return "there is no such directory"
+    return "" if os.access(path if path.exists() else path.parent, os.W_OK) else "permission denied"
 
 
 def _write(path: Path, text: str, overwrite: bool) -> None:
@@ -117,12 +130,12 @@ def _write(path: Path, text: str, overwrite: bool) -> None:
         elif path.exists() and not path.is_file():  # a device, a pipe
             path.write_text(text, "utf-8")
         else:
-            path = path.resolve()
+            path = Path(os.path.realpath(path))
             draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
             _make(draft, text)
             draft.replace(path)
     except FileExistsError:
-        raise Problems([*_faults(path, overwrite=False)]) from None
+        raise Problems([_there(path)]) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise Problems([Problem("EXW1902", f"the file cannot be written: {reason}", place=Place(str(path)))]) from None
