@@ -66,7 +66,9 @@ def test_some_of_the_calls_are_chosen_by_their_words(run, files):
     result = run("test tests.yml -v -k BLOG")
     assert result.exit_code == 0
     assert result.stdout.startswith("tests.yml:12:9: PASSED deny https://api.stripe.com/v1/charges (shop, app=blog)\n")
-    assert run("test tests.yml -q -k nothing").stdout == "0 passed\n"
+    result = run("test tests.yml -q -k nothing")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert 'EXW1805 nothing is tested: "nothing" stands in no call' in result.stderr
 
 
 def test_an_unused_rule_fails_where_that_is_asked_for(run, files):

@@ -50,6 +50,9 @@ class Staging:
             cases += [(of, case) for case in chosen(suite.cases, keyword)]
         if problems:
             raise Problems(problems)
+        if not cases:
+            message = f"nothing is tested: {quoted(keyword)} stands in no call's words, namespace, labels or file"
+            raise Problems([Problem("EXW1805", message)])
         return [self._staged[of].outcome(case) for of, case in cases]
 
     def known(self) -> set[str]:

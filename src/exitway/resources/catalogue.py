@@ -169,6 +169,7 @@ CATALOGUE = {
     "EXW1802": "a reason that such a verdict never has",
     "EXW1803": "a test names a rule that there is not",
     "EXW1804": "the report of a test cannot be written",
+    "EXW1805": "no call that -k chooses",
     "EXW1811": "a revision that git does not know",
     "EXW1812": "too many classes of workloads to be compared",
     "EXW1901": "a file exists already",
