@@ -41,6 +41,8 @@ def test_what_is_spoken_can_be_said():
     assert read_call("api.example:9000", protocol="HTTP2", method="PUT").method == "PUT"
     assert read_call("TCP api.example:443").sort is TCP
     assert read_call("DELETE http://api.example/v1").method == "DELETE"
+    assert read_call("TCP  api.example:443") == read_call("TCP api.example:443")
+    assert read_call("DELETE  http://api.example/v1") == read_call("DELETE http://api.example/v1")
     assert read_call("api.example", protocol="tls") == CALLS["api.example:443"]
     assert read_call("http://api.example/", method="CONNECT").path == ""
     assert read_target("udp://dns.example:53") == Packet("UDP", 53, "dns.example")

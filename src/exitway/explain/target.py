@@ -127,8 +127,8 @@ def _without_word(text: str, method: str, protocol: str) -> tuple[str, str, str]
     if not space or "/" in word or ":" in word:
         return text, method, protocol
     if word.upper() in PROTOCOLS:
-        return rest, method, protocol or word
-    return rest, method or word, protocol
+        return rest.lstrip(), method, protocol or word
+    return rest.lstrip(), method or word, protocol
 
 
 def _request_target(method: str, path: str) -> str:
