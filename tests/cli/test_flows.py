@@ -92,6 +92,7 @@ def test_what_a_program_has_written_does_not_reach_the_terminal(run, recorded, l
         ("--limit 2", [4, 5]),
         ("--verdict deny --limit 1 -n shop", [4]),
         ("--limit 0", [1, 2, 3, 4, 5]),
+        ("--limit 99999999999999999999999", [1, 2, 3, 4, 5]),
         ("--host nowhere", []),
     ],
 )

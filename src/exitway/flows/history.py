@@ -45,8 +45,8 @@ SELECT * FROM (
 """
 
 _MARK = "SELECT value, next FROM mark"
-_NO_ID = 2**63 - 1
-"""More than that SQLite cannot be asked about."""
+_LARGEST = 2**63 - 1
+"""More than that SQLite cannot be asked about: an id that no flow has, a limit that none comes to."""
 _VERDICTS, _REASONS = {one.value: one for one in Verdict}, {one.value: one for one in Reason}
 
 
@@ -151,14 +151,14 @@ class History:
         """
         clauses, values = _clauses(namespace, workload, verdict, host, since)
         backwards = limit is not None and not after
-        order = f"ORDER BY id {'DESC' if backwards else ''} LIMIT {-1 if limit is None else int(limit)}"
+        order = f"ORDER BY id {'DESC' if backwards else ''} LIMIT {-1 if limit is None else min(int(limit), _LARGEST)}"
         by = "INDEXED BY flow_last " * (since is not None)
         flows = self._flows(f"{by}WHERE {' AND '.join(['id > ?', *clauses])} {order}", (after, *values))
         return flows[::-1] if backwards else flows
 
     def get(self, identity: int) -> Flow | None:
         """The flow with this id."""
-        return next(iter(self._flows("WHERE id = ?", (min(identity, _NO_ID),))), None)
+        return next(iter(self._flows("WHERE id = ?", (min(identity, _LARGEST),))), None)
 
     def destinations(self, since: str | None = None, limit: int = MOST_DESTINATIONS) -> list[Destination]:
         """What was seen of each destination, the latest first; counts are of whole flows, whose last use is not older than ``since``.
