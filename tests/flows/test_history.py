@@ -167,6 +167,18 @@ def test_a_file_that_is_none_is_a_problem_for_readers_and_put_aside_by_the_write
     assert not content or path.with_name("flows.db.damaged").read_bytes() == content
 
 
+def test_a_file_of_another_version_is_said_to_be_one_and_put_aside_by_the_writer(path):
+    written(path, FLOW).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    with pytest.raises(Problems, match=r"EXW1602 .* another version of Exitway has written it \(form 1") as refused:
+        History(path, read_only=True)
+    assert "puts it aside as flows.db.damaged" in refused.value.problems[0].hint
+    with closing(History(path)) as history:
+        assert history.select() == []
+    assert path.with_name("flows.db.damaged").exists()
+
+
 @pytest.mark.parametrize("page", [1, 2, 6])
 def test_a_file_that_is_damaged_is_a_problem_for_readers_and_the_writer_begins_anew(path, page):
     many = [replace(FLOW, id=number, path="/" * 500) for number in range(1, 200)]

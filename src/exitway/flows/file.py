@@ -39,6 +39,10 @@ _PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "journal_size_limit = 
 _BUSY_SECONDS = 1.0
 
 
+class OtherVersion(sqlite3.DatabaseError):
+    """The file is Exitway's, in another form."""
+
+
 def writing(path: Path) -> sqlite3.Connection:
     """For the writer. The file is made if there is none; one that is damaged, or of another version, is put aside as ``.damaged``.
 
@@ -56,7 +60,7 @@ def writing(path: Path) -> sqlite3.Connection:
 
 def is_damaged(error: sqlite3.Error) -> bool:
     """Whether no later try can go better."""
-    return type(error) is sqlite3.DatabaseError
+    return type(error) in (sqlite3.DatabaseError, OtherVersion)
 
 
 def put_aside(path: Path, why: Exception) -> None:
@@ -97,6 +101,8 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError, ValueError, KeyError) as error:
         hint = "check the file's owner and mode; one that is damaged is put aside by a server that writes to it"
+        if isinstance(error, OtherVersion):
+            hint = f"that one can read it; a server of this version puts it aside as {path.name}.damaged"
         raise Problems([Problem("EXW1602", f"the flows in {path} cannot be read: {error}", hint)]) from error
 
 
@@ -127,8 +133,9 @@ def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _check(connection: sqlite3.Connection) -> None:
-    found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-    if found != [APPLICATION_ID, SCHEMA_VERSION]:
-        raise sqlite3.DatabaseError(
-            f"it is of application {found[0]:#x} and version {found[1]}, not {SCHEMA_VERSION} of ours"
-        )
+    names = "application_id", "user_version"
+    application, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+    if application != APPLICATION_ID:
+        raise sqlite3.DatabaseError(f"it is of application {application:#x}, not ours")
+    if version != SCHEMA_VERSION:
+        raise OtherVersion(f"another version of Exitway has written it (form {version}, not {SCHEMA_VERSION})")
