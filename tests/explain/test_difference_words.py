@@ -1,6 +1,7 @@
 """Differences as they are told: one row for each sort of them."""
 
 from datetime import UTC, datetime, timedelta
+from string import ascii_lowercase, digits
 
 import pytest
 
@@ -26,6 +27,8 @@ DENY = Action.DENY
 
 A = intent("a", "a.example", "443/TLS")
 GET = intent("get", "a.example", "80/HTTP", methods="GET")
+LETTERS = ascii_lowercase + digits
+TAKEN = intent("taken", "a.example", "80/HTTP", paths=" ".join(["/p/", *(f"/p/{letter}*" for letter in LETTERS)]))
 
 CASES = {
     "a name": ([], [A], ["opens shop -> TLS a.example:443"]),
@@ -54,6 +57,11 @@ CASES = {
     ),
     "methods": ([GET], [intent("get", "a.example", "80/HTTP", methods="GET POST")], ["opens shop -> HTTP a.example:80 POST"]),
     "all methods": ([GET], [intent("get", "a.example", "80/HTTP")], ["opens shop -> HTTP a.example:80 all methods but GET"]),
+    "a prefix of which narrower ones leave little": (
+        [TAKEN],
+        [TAKEN, intent("wide", "a.example", "80/HTTP", paths="/p/*")],
+        [f"opens shop -> HTTP a.example:80 /p/* but /p/, /p/0*, /p/1*, /p/2*, /p/3* and {len(LETTERS) - 4} more"],
+    ),
     "a path": (
         [intent("p", "a.example", "80/HTTP", paths="/v1/*")],
         [intent("p", "a.example", "80/HTTP", paths="/*"), intent("no", "a.example", "80/HTTP", paths="/v1/admin/*", action=DENY)],

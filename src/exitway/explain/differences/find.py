@@ -17,11 +17,12 @@ from datetime import datetime
 from exitway.explain.differences.difference import Change, Destination, Dialled, Difference, Who, Witness
 from exitway.explain.differences.grid import Cell, Grid
 from exitway.explain.differences.labels import classes, of_class, values_of
-from exitway.explain.differences.parts import address_in, address_outside, name_in, name_outside
+from exitway.explain.differences.parts import address_in, address_outside, name_outside
 from exitway.explain.differences.port import Port, Saying, changed_ports
 from exitway.explain.differences.side import Side, change
 from exitway.explain.differences.told import Axes, Found, told
 from exitway.names.call import Call, Reason, Sort
+from exitway.names.example import name_in
 from exitway.names.host import Host
 from exitway.names.workload import Workload
 from exitway.resources.intent import Action, Intent, Network
@@ -61,8 +62,6 @@ class Finder:
     def _hosts(self, port: Port) -> Iterator[Difference]:
         for host in port.touched_hosts():
             name = name_in(host, port.hosts)
-            if not name:
-                continue
             said = port.of_host(host)
             intents = port.intents(said)
             address, asked = (name, "") if host.is_address else ("", name)
@@ -103,10 +102,8 @@ class Finder:
         destination = Destination(Sort.HTTP, port.number, to, dialled=Dialled.FRONT)
         for other in port.hosts:
             of_other = port.of_host(other)
-            name = (
-                name_in(other, port.hosts) if other != to and any(one.sort is Sort.HTTP for one in of_other) else None
-            )
-            if name:
+            if other != to and any(one.sort is Sort.HTTP for one in of_other):
+                name = name_in(other, port.hosts)
                 calls = _grid(of_other).calls(replace(dialled, sort=Sort.HTTP, name=name))
                 intents = port.intents([*said, *of_other])
                 yield from self._compared(destination, intents, [(None, call) for _, call in calls], dialled)
@@ -168,8 +165,9 @@ def _elsewhere(port: Port, host: Host, call: Call) -> Iterator[tuple[Call, list[
         if address := address_in(network, port.networks):
             yield replace(call, address=address, asked=""), [saying.intent for saying in port.of_network(network)]
     for other in port.hosts:
-        if other != host and (name := name_in(other, port.hosts)):
-            yield replace(call, address="", asked=name), [saying.intent for saying in port.of_host(other)]
+        if other != host:
+            where = replace(call, address="", asked=name_in(other, port.hosts))
+            yield where, [saying.intent for saying in port.of_host(other)]
 
 
 def _terms(one: Difference) -> tuple[object, ...]:

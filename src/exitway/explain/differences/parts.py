@@ -9,31 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from itertools import chain, product
 
 from exitway.names.address import SYNTHETIC
-from exitway.names.host import Host, patterns
-from exitway.names.request import decoded, is_plain, path_matches
+from exitway.names.example import name_in, path_in
+from exitway.names.host import Host
+from exitway.names.request import decoded
 from exitway.resources.intent import Network
 
-_LETTERS = "xabcdefghijklmnopqrstuvwyz0123456789"
-_FIRST_NAMES = ("www", "api", "other", *_LETTERS)
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "PROPFIND")
 _EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 _OUTSIDE = (ip_network("198.51.100.0/24"), ip_network("2001:db8::/32"), *_EVERYWHERE)
-
-
-def name_in(pattern: Host, known: Collection[Host]) -> str | None:
-    """A name that the pattern matches, and no narrower one of those known; None: they leave none."""
-    if not pattern.wildcard:
-        return pattern.suffix
-    ends: Iterable[str] = _FIRST_NAMES if pattern.suffix else [f"{name}.example" for name in _FIRST_NAMES]
-    more = chain(product(_LETTERS, _LETTERS), product(_LETTERS, "-.", _LETTERS))
-    for end in chain(ends, map("".join, more)):
-        name = f"{end}{pattern.suffix}"
-        if next(one for one in patterns(name) if one == pattern or one in known) == pattern:
-            return name
-    return None
 
 
 def wider_hosts(host: Host) -> Iterator[Host]:
@@ -125,19 +110,10 @@ def narrowest_first(pattern: str) -> tuple[bool, int, str]:
 
 def paths_of(known: Iterable[str]) -> list[Path]:
     """The parts of all paths that these patterns leave. Without any, all are one."""
-    ordered = sorted(set(known), key=narrowest_first)
-    parts = []
-    for pattern in (*ordered, ""):
-        for path in _candidates(pattern):
-            if is_plain(path) and next((one for one in ordered if path_matches(one, path)), "") == pattern:
-                parts.append(Path(pattern, path))
-                break
-    return [*parts, Path("", "//", plain=False)] if ordered else parts
-
-
-def _candidates(pattern: str) -> Iterator[str]:
-    """Paths that the pattern matches."""
-    stem = pattern.removesuffix("*") or "/"
-    yield stem
-    if pattern.endswith("*") or not pattern:
-        yield from (f"{stem}{end}" for end in (*_LETTERS, *map("".join, product(_LETTERS, _LETTERS))))
+    spelled = {decoded(pattern): pattern for pattern in sorted(known, reverse=True)}
+    if not spelled:
+        return [Path("", "/")]
+    ordered = sorted(spelled.values(), key=narrowest_first)
+    parts = [Path(pattern, path_in(pattern, spelled.keys())) for pattern in ordered]
+    rest = [] if "/*" in spelled else [Path("", path_in("/*", spelled.keys()))]
+    return [*parts, *rest, Path("", "//", plain=False)]
