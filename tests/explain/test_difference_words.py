@@ -29,6 +29,7 @@ A = intent("a", "a.example", "443/TLS")
 GET = intent("get", "a.example", "80/HTTP", methods="GET")
 LETTERS = ascii_lowercase + digits
 TAKEN = intent("taken", "a.example", "80/HTTP", paths=" ".join(["/p/", *(f"/p/{letter}*" for letter in LETTERS)]))
+KNOWN = "GET POST PUT DELETE PATCH HEAD OPTIONS TRACE PROPFIND"
 
 CASES = {
     "a name": ([], [A], ["opens shop -> TLS a.example:443"]),
@@ -61,6 +62,11 @@ CASES = {
         [TAKEN],
         [TAKEN, intent("wide", "a.example", "80/HTTP", paths="/p/*")],
         [f"opens shop -> HTTP a.example:80 /p/* but /p/, /p/0*, /p/1*, /p/2*, /p/3* and {len(LETTERS) - 4} more"],
+    ),
+    "all methods, of which all that are known are named": (
+        [intent("known", "a.example", "80/HTTP", methods=f"{KNOWN} OTHER")],
+        [intent("all", "a.example", "80/HTTP")],
+        [f"opens shop -> HTTP a.example:80 all methods but {','.join(sorted([*KNOWN.split(), 'OTHER']))}"],
     ),
     "a path": (
         [intent("p", "a.example", "80/HTTP", paths="/v1/*")],

@@ -1,4 +1,4 @@
-"""A name or a path that is meant by one pattern and by no narrower one of those known: there is always one, however many are taken.
+"""A name, a path, a method that is meant by one pattern and by no narrower one of those known: there is always one, however many are taken.
 
 Last comes what no rule can name: ``_`` stands in names that programs ask for, ``*`` in paths, and neither in a rule but as its wildcard.
 """
@@ -14,6 +14,7 @@ from exitway.names.request import decoded, is_plain
 
 _LETTERS = "xabcdefghijklmnopqrstuvwyz0123456789"
 _FIRST_NAMES = ("www", "api", "other", *_LETTERS)
+_METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "OTHER")
 
 
 def name_in(pattern: Host, known: Collection[Host]) -> str:
@@ -40,3 +41,9 @@ def path_in(pattern: str, known: Collection[str]) -> str:
     paths = (f"{stem}{end}" for end in (*_LETTERS, *ascii_uppercase, *"_~-"))
     free = (path for path in paths if decoded(path) not in known and f"{decoded(path)}*" not in known)
     return next(free, f"{stem}*")
+
+
+def method_beside(known: Collection[str]) -> str:
+    """A method that is none of those known."""
+    more = (f"OTHER-{'X' * number}" for number in range(1, len(known) + 2))
+    return next(method for method in (*_METHODS, *more) if method not in known)

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from exitway.names.address import SYNTHETIC
-from exitway.names.example import name_in, path_in
+from exitway.names.example import method_beside, name_in, path_in
 from exitway.names.host import Host
 from exitway.names.request import decoded
 from exitway.resources.intent import Network
 
-_METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "PROPFIND")
 _EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 _OUTSIDE = (ip_network("198.51.100.0/24"), ip_network("2001:db8::/32"), *_EVERYWHERE)
 
@@ -81,7 +80,7 @@ class Method:
 
 def methods_of(named: Collection[str]) -> list[Method]:
     """The parts of all methods that these leave. Without any, all are one."""
-    other = next(method for method in (*_METHODS, "OTHER") if method not in named)
+    other = method_beside(named)
     if not named:
         return [Method("", doubtful=False, said=other)]
     clear = [Method(name, doubtful=False, said=name) for name in sorted(named)] + [
