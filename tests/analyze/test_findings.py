@@ -1,6 +1,7 @@
 """Rules, and what is found: a table. The examples of the pages (test_pages.py) are the first row for each code."""
 
 from datetime import UTC, datetime, timedelta
+from string import ascii_lowercase, digits
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.resources.wire import exitway, istio, to
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 ALLOW_A = exitway(to("a.example.com", "443/TLS"), name="a")
 DENY = {"action": "DENY"}
+LETTERS = ascii_lowercase + digits
 
 
 def named(name, *destinations, namespace="shop", **spec):
@@ -51,6 +53,13 @@ def selecting(**labels):
         ([named("until", to("a.example.com", "443/TLS"), expires="2028-01-01T00:00:00Z"), named("ever", to("a.example.com", "443/TLS"))], [("EXW2002", "until")]),
         ([named("read", to("a.example.com", "80/HTTP", methods=["GET"], paths=["/v1/*"])), named("one", to("a.example.com", "80/HTTP", methods=["GET"], paths=["/v1/users"]))], [("EXW2002", "one")]),
         ([named("read", to("a.example.com", "80/HTTP", methods=["GET"], paths=["/v1/*"])), named("post", to("a.example.com", "80/HTTP", methods=["POST"], paths=["/v1/users"]))], []),
+        # what is left of a prefix, of a pattern, and of the methods, is little, and it is all that the later one adds
+        ([named("read", to("a.example.com", "80/HTTP", paths=["/p/", *(f"/p/{c}*" for c in LETTERS)])), named("wide", to("a.example.com", "80/HTTP", paths=["/p/*"]))], [("EXW2002", "read")]),
+        ([named("read", to("a.example.com", "80/HTTP", methods=["GET", "OTHER"])), named("wide", to("a.example.com", "80/HTTP"))], [("EXW2002", "read")]),
+        ([named("read", to("a.example.com", "80/HTTP", methods=["GET", "OTHER"])), named("no", to("a.example.com", "80/HTTP"), **DENY), named("but", to("a.example.com", "80/HTTP", methods=["GET", "OTHER"]), **DENY)], [("EXW2002", "but"), ("EXW2004", "read")]),
+        ([named("wide", to("*.example.com", "80/HTTP")), named("no", to("www.example.com", "80/HTTP"), **DENY), named("net", to("192.0.2.0/24", "80/TCP"), **DENY)], []),
+        ([named("post", to("a.example.com", "80/HTTP", methods=["POST"])), named("net", to("192.0.2.0/24", "80/TCP"), **DENY)], []),
+        ([named("post", to("a.example.com", "80/HTTP", paths=["/v1/*"])), named("net", to("192.0.2.0/24", "80/TCP"), **DENY)], []),
         ([named("net", to("10.0.0.0/8", "5432/TCP")), named("host", to("10.1.2.3/32", "5432/TCP"))], [("EXW2002", "host")]),
         ([named("halves", to("10.0.0.0/9", "5432/TCP"), to("10.128.0.0/9", "5432/TCP")), named("whole", to("10.0.0.0/8", "5432/TCP"))], [("EXW2002", "whole")]),
         # DENY

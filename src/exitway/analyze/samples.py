@@ -7,20 +7,20 @@ only the patterns match which it shall stand for; so are addresses, methods and 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from string import ascii_lowercase, digits
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from exitway.names.address import SYNTHETIC
 from exitway.names.call import Call, Sort
+from exitway.names.example import method_beside, name_in, path_in
 from exitway.names.host import Host, patterns
 from exitway.names.port import Port
 from exitway.names.ranges import without
-from exitway.names.request import path_matches
+from exitway.names.request import decoded
 from exitway.names.workload import SYSTEM_NAMESPACE, Workload
 from exitway.resources.intent import Action, Intent, Network, Target
 
-_CHARACTERS = ascii_lowercase + digits
-_OTHER_METHOD, _DOUBTFUL_METHOD = "OTHER", "other"
+_DOUBTFUL_METHOD = "other"
 _NOT_PLAIN = "//"
 
 
@@ -48,16 +48,16 @@ def calls(intent: Intent, others: Sequence[Intent]) -> Iterator[Call]:
     for target in intent.to:
         for port in target.ports:
             whole = _is_whole(intent, target, port, others)
-            requests = [name for name, at in _requests(intent, port, others) if at == port.number]
+            requests = _requests(intent, port, others)
             for name in _names(target.hosts, known):
                 if whole or port.sort is not Sort.HTTP:
                     yield from _connections(port, name, whole=whole)
                 if whole or port.sort is Sort.HTTP:
                     yield from _of_requests(name, port.number, _speaking(known, name, port.number), whole=whole)
-                yield from (Call(Sort.HTTP, port.number, name=other, asked=name) for other in requests)
+                yield from (replace(one, asked=name) for one in requests)
             for address in _addresses(target.cidrs, networks):
                 yield from (Call(sort, port.number, address=address, asked="") for sort in Sort)
-                yield from (Call(Sort.HTTP, port.number, name=one, address=address, asked="") for one in requests)
+                yield from (replace(one, address=address, asked="") for one in requests)
 
 
 def _is_whole(intent: Intent, target: Target, port: Port, others: Sequence[Intent]) -> bool:
@@ -74,16 +74,17 @@ def _connections(port: Port, name: str, *, whole: bool) -> Iterator[Call]:
 
 def _of_requests(name: str, port: int, speaking: Sequence[Target], *, whole: bool) -> Iterator[Call]:
     """``asked`` is nothing: a program may dial any address and name the host in the request. What is direct has no say in that."""
-    methods = (_OTHER_METHOD, _DOUBTFUL_METHOD, *sorted({method for target in speaking for method in target.methods}))
+    named = {method for target in speaking for method in target.methods}
+    methods = (method_beside(named), _DOUBTFUL_METHOD, *sorted(named))
     for path in _paths({path for target in speaking for path in target.paths}):
         for method in methods:
             for asked in ("", None, name) if whole else ("",):
                 yield Call(Sort.HTTP, port, name=name, asked=asked, method=method, path=path)
 
 
-def _requests(intent: Intent, port: Port, others: Sequence[Intent]) -> list[tuple[str, int]]:
+def _requests(intent: Intent, port: Port, others: Sequence[Intent]) -> list[Call]:
     """Where a DENY of connections stops requests that others allow, whatever their names."""
-    return _allowed_requests(others) if intent.action is Action.DENY and port.sort is Sort.TCP else []
+    return _allowed_requests(others, port.number) if intent.action is Action.DENY and port.sort is Sort.TCP else []
 
 
 def _by_host(everyone: Iterable[Intent]) -> Mapping[Host, Sequence[Target]]:
@@ -99,36 +100,31 @@ def _speaking(known: Mapping[Host, Sequence[Target]], name: str, port: int) -> l
     return [target for target in there if any(at.number == port for at in target.ports)]
 
 
-def _allowed_requests(others: Iterable[Intent]) -> list[tuple[str, int]]:
-    """Names, each with a port, to which one of the others allows requests."""
+def _allowed_requests(others: Sequence[Intent], port: int) -> list[Call]:
+    """One for each name, and what is said of it, to which one of the others allows requests at the port."""
+    known = _by_host(others)
     return [
-        (_name(host, ()), port.number)
+        replace(_first_request(target), port=port, name=name, asked=name)
         for one in others
         if one.action is Action.ALLOW
         for target in one.to
-        for host in target.hosts
-        for port in target.ports
-        if port.protocol.is_http
+        if any(at.number == port and at.protocol.is_http for at in target.ports)
+        for name in (name_in(host, known) for host in target.hosts)
     ]
 
 
-def _names(own: Iterable[Host], known: Iterable[Host]) -> Iterator[str]:
+def _first_request(target: Target) -> Call:
+    path = path_in(target.paths[0], ()) if target.paths else "/"
+    return Call(Sort.HTTP, 0, method=next(iter(target.methods), "GET"), path=path)
+
+
+def _names(own: Iterable[Host], known: Collection[Host]) -> Iterator[str]:
     """For each pattern, and each narrower one that is known, a name of which it is the narrowest."""
     for host in dict.fromkeys(own):
         narrower = (one for one in known if one != host and host.covers(one)) if host.wildcard else ()
         within = [host, *sorted(narrower)]
         for one in within:
-            yield _name(one, [other for other in within if other != one])
-
-
-def _name(host: Host, narrower: Iterable[Host]) -> str:
-    if not host.wildcard:
-        return host.suffix
-    stem = "x"
-    taken = [one for one in narrower if host.covers(one)]
-    while any(one.matches(stem + host.suffix) for one in taken):
-        stem += "x"
-    return stem + host.suffix
+            yield name_in(one, known)
 
 
 def _addresses(own: Iterable[Network], known: set[Network]) -> Iterator[str]:
@@ -148,13 +144,5 @@ def _holds(wider: Network, network: Network) -> bool:
 def _paths(patterns: set[str]) -> Iterator[str]:
     """For each set of the patterns that a path can match at once, such a path; and one that no server reads alike."""
     yield _NOT_PLAIN
-    for pattern in sorted({"/*", *patterns}):
-        stem = pattern.removesuffix("*")
-        yield stem
-        free = (c for c in _CHARACTERS if not any(_begins(other, stem + c) for other in patterns))
-        yield from (stem + c for c in [next(free, "")] if c and pattern.endswith("*"))
-
-
-def _begins(pattern: str, path: str) -> bool:
-    """Whether the pattern goes on where the path ends."""
-    return path_matches(f"{path}*", pattern.removesuffix("*"))
+    known = {decoded(pattern) for pattern in ("/*", *patterns)}
+    yield from (path_in(pattern, known) for pattern in sorted(known))
