@@ -16,7 +16,7 @@ from exitway.names.example import method_beside, name_in, path_in
 from exitway.names.host import Host, patterns
 from exitway.names.port import Port
 from exitway.names.ranges import without
-from exitway.names.request import decoded
+from exitway.names.request import decoded, path_matches
 from exitway.names.workload import SYSTEM_NAMESPACE, Workload
 from exitway.resources.intent import Action, Intent, Network, Target
 
@@ -53,7 +53,9 @@ def calls(intent: Intent, others: Sequence[Intent]) -> Iterator[Call]:
                 if whole or port.sort is not Sort.HTTP:
                     yield from _connections(port, name, whole=whole)
                 if whole or port.sort is Sort.HTTP:
-                    yield from _of_requests(name, port.number, _speaking(known, name, port.number), whole=whole)
+                    speaking = _speaking(known, name, port.number)
+                    own = [] if whole else _speaking(_by_host([intent]), name, port.number)
+                    yield from _of_requests(name, port.number, speaking, _paths_of_effect(own), whole=whole)
                 yield from (replace(one, asked=name) for one in requests)
             for address in _addresses(target.cidrs, networks):
                 yield from (Call(sort, port.number, address=address, asked="") for sort in Sort)
@@ -72,14 +74,22 @@ def _connections(port: Port, name: str, *, whole: bool) -> Iterator[Call]:
         yield from (Call(sort, port.number, name=name, asked=asked) for asked in ((None, name) if whole else (None,)))
 
 
-def _of_requests(name: str, port: int, speaking: Sequence[Target], *, whole: bool) -> Iterator[Call]:
+def _of_requests(
+    name: str, port: int, speaking: Sequence[Target], of_effect: Collection[str], *, whole: bool
+) -> Iterator[Call]:
     """``asked`` is nothing: a program may dial any address and name the host in the request. What is direct has no say in that."""
     named = {method for target in speaking for method in target.methods}
     methods = (method_beside(named), _DOUBTFUL_METHOD, *sorted(named))
-    for path in _paths({path for target in speaking for path in target.paths}):
+    for path in _paths({path for target in speaking for path in target.paths}, of_effect):
         for method in methods:
             for asked in ("", None, name) if whole else ("",):
                 yield Call(Sort.HTTP, port, name=name, asked=asked, method=method, path=path)
+
+
+def _paths_of_effect(own: Sequence[Target]) -> set[str]:
+    """Patterns that match all plain paths with which these may have a say. Where methods are named, doubt about one is denied at any path."""
+    some = own and all(target.paths and not target.methods for target in own)
+    return {path for target in own for path in target.paths} if some else {"/*"}
 
 
 def _requests(intent: Intent, port: Port, others: Sequence[Intent]) -> list[Call]:
@@ -141,8 +151,10 @@ def _holds(wider: Network, network: Network) -> bool:
     return wider.version == network.version and network.subnet_of(wider)  # type: ignore[arg-type]
 
 
-def _paths(patterns: set[str]) -> Iterator[str]:
-    """For each set of the patterns that a path can match at once, such a path; and one that no server reads alike."""
+def _paths(patterns: set[str], within: Collection[str]) -> Iterator[str]:
+    """For each set of the patterns that a path ``within`` can match at once, such a path; and one that no server reads alike."""
     yield _NOT_PLAIN
     known = {decoded(pattern) for pattern in ("/*", *patterns)}
-    yield from (path_in(pattern, known) for pattern in sorted(known))
+    for path in (path_in(pattern, known) for pattern in sorted(known)):
+        if any(path_matches(one, path) for one in within):
+            yield path
