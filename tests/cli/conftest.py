@@ -25,13 +25,15 @@ Run = Callable[..., Result]
 
 @dataclass
 class Proxies:
-    """What the server says of its proxies: sentences about those that have not acknowledged a change, and what was refused."""
+    """What the server says of its proxies: sentences about those that have not acknowledged a change, and what was refused; and of its flows."""
 
     silent: Sequence[str] = ()
     refused: Sequence[str] = ()
+    flows: str = ""
 
     def status(self, request: Request) -> JSONResponse:
-        return JSONResponse({"proxy": {"connected": True, "refused": list(self.refused)}})
+        proxy = {"connected": True, "refused": list(self.refused)}
+        return JSONResponse({"proxy": proxy, "workloads": [], "flows": self.flows})
 
 
 @pytest.fixture

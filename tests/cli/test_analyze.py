@@ -1,9 +1,15 @@
 """``exitway analyze`` of files; of what is in force: tests/features/test_analyze.py."""
 
 import json
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
+from exitway.flows.flow import Flow
+from exitway.flows.history import History
+from exitway.names.call import Decision, Reason, Verdict
+from exitway.names.key import Key
 from tests.cli.reports import Sarif
 
 BUCKETS = """\
@@ -128,6 +134,32 @@ def test_code_scanning_gets_sarif(run, rules):
         assert result["level"] == "warning"
     place = of["results"][1]["locations"][0]["physicalLocation"]
     assert place == {"artifactLocation": {"uri": "rules/buckets.yml"}, "region": {"startLine": 7, "startColumn": 15}}
+
+
+@pytest.mark.usefixtures("server")
+def test_the_flows_are_those_of_the_server_that_is_asked(run, settings, proxies, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXITWAY_STATE_DIR", str(settings.state_dir))
+    (tmp_path / "api.yml").write_text(API.partition("---")[0])
+    run("create -f api.yml")
+    old = Flow(
+        "2026-01-01T00:00:00.000Z",
+        "default/w",
+        "x.test",
+        "198.18.0.9",
+        443,
+        "TLS",
+        Decision(Verdict.DENY, Reason.NO_RULE),
+    )
+    used = Decision(Verdict.ALLOW, Reason.RULE, Key("egress-rule", "default", "api", "exitway.dev"))
+    proxies.flows = str(tmp_path / "flows.db")
+    for path, flows in (
+        (settings.flow_db, [old]),
+        (tmp_path / "flows.db", [old, replace(old, time="2099-01-01T00:00:00.000Z", decision=used)]),
+    ):
+        with closing(History(path)) as history:
+            history.write(flows)
+    assert "EXW2032 egress-rule/default/api" in run("analyze --unused-for 0s").stdout
+    assert "EXW2032" not in run(f"analyze --unused-for 0s --server {settings.socket}").stdout
 
 
 @pytest.mark.parametrize("asked", ["analyze rules", "analyze odd", "analyze -", "analyze {here}/rules/buckets.yml"])

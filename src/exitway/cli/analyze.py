@@ -115,12 +115,13 @@ def analyze(
 
 def _in_force(target: Target, namespace: str | None, facts: Facts) -> tuple[Rules, Facts]:
     from exitway.cli.facts import created, of_cluster, of_machine, use_of
+    from exitway.cli.flows import flow_db
 
     api = target.connect()
     rules = rules_in_force(api, namespace)
     facts = replace(facts, created=created(rules.in_order()))
     if isinstance(api, Client):
-        return rules, replace(facts, running=of_machine(api), use=use_of(Settings.from_environment()))
+        return rules, replace(facts, running=of_machine(api), use=use_of(flow_db(target.server)))
     namespaces, pods, running = of_cluster(api, namespace)
     return rules, replace(facts, namespaces=namespaces, pods=pods, running=running)
 

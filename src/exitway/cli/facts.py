@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exitway.analyze.facts import Namespace, Pod, Use
@@ -17,7 +18,6 @@ from exitway.resources.resource import Resource
 
 if TYPE_CHECKING:
     from exitway.cli.cluster_client import ClusterClient
-    from exitway.settings import Settings
 
 
 def of_machine(api: Client) -> list[Workload]:
@@ -51,12 +51,12 @@ def _workload(metadata: Any) -> Workload:
     return Workload(metadata["namespace"], metadata["name"], metadata.get("labels") or {})
 
 
-def use_of(settings: Settings) -> Use | None:
-    """When rules were used, by this machine's records; None: there are none."""
+def use_of(flow_db: Path) -> Use | None:
+    """When rules were used, by these records; None: there are none."""
     from exitway.flows.history import History
 
     try:
-        with closing(History(settings.flow_db, read_only=True)) as history:
+        with closing(History(flow_db, read_only=True)) as history:
             last = {rule: _time(when) for rule, (when, _) in history.rule_use().items()}
             oldest = [_time(flow.time) for flow in history.select(after=-1, limit=1)]
     except (Problems, OSError) as error:
