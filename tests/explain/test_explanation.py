@@ -197,6 +197,13 @@ def test_it_says_why(rules, call, text):
     assert bool(explanation.least) == (not explanation.allowed and not explanation.why_none)
 
 
+def test_it_is_said_that_a_rule_that_is_offered_holds_everywhere():
+    asked = read_target("https://api.example")
+    note = "a rule of exitway-system lets it out of every namespace"
+    assert explain(scene(HTTPBIN, namespace="exitway-system"), asked).caveats == (note,)
+    assert note not in explain(scene(HTTPBIN), asked).caveats
+
+
 def test_the_least_rule_is_tried_before_it_is_offered():
     one = scene(
         HTTPBIN, istio("tcp", "other.example", "8080/tcp"), labels={"app": "checkout", "pod-template-hash": "5d9"}

@@ -16,6 +16,7 @@ from exitway.learn.expect import expectations
 from exitway.learn.lesson import lesson
 from exitway.learn.obstacle import Wanted
 from exitway.learn.prove import prove
+from exitway.learn.report import summary
 from exitway.names.call import Call, Decision, Reason, Sort, Verdict
 from exitway.names.workload import Workload
 from exitway.policy.decide import decide
@@ -125,6 +126,19 @@ def test_rules_that_say_something_else_are_not_proven(change, fault):
     assert proof(found, found.text).faults == ()
     faults = proof(found, found.text.replace(*change, 1)).faults
     assert any(one.startswith(fault) for one in faults), faults
+
+
+@pytest.mark.parametrize(
+    ("labels", "whose"), [({}, "all workloads"), ({"app": "web", "tier": "a"}, "workloads with app=web and tier=a")]
+)
+def test_it_is_said_that_rules_of_the_system_hold_everywhere(labels, whose):
+    found = learned([flow(RECORDED[0], workload="exitway-system/w", labels=labels)])
+    assert "# They let out these calls.\n# Those of exitway-system let them out of every namespace.\n" in found.text
+    said = f"beyond the recording: rules of exitway-system hold for {whose}, of every namespace"
+    assert said in list(summary(found, proof(found), Wanted()))
+    found = learned([flow(RECORDED[0], labels=labels)])
+    assert "# They let out just these calls.\n" in found.text
+    assert not any("beyond" in one for one in summary(found, proof(found), Wanted()))
 
 
 def test_what_a_rule_without_a_selector_lets_out_for_others_is_a_fault():

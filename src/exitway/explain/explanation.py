@@ -14,7 +14,7 @@ from exitway.explain.target import Packet
 from exitway.names.call import Call, Decision, Reason, Verdict
 from exitway.names.key import Key
 from exitway.names.request import is_plain
-from exitway.names.workload import lasting
+from exitway.names.workload import SYSTEM_NAMESPACE, lasting
 from exitway.policy.decide import decide
 from exitway.resources import kinds
 from exitway.resources.conflicts import conflicts
@@ -80,11 +80,16 @@ class Explanation:
     def caveats(self) -> tuple[str, ...]:
         """What the verdict does not say, and the program will see all the same."""
         call = self._call
-        return tuple(caveats(self.scene, call, self.decision, self.way)) if call else ()
+        found = tuple(caveats(self.scene, call, self.decision, self.way)) if call else ()
+        everywhere = self.least and self.scene.workload.namespace == SYSTEM_NAMESPACE
+        return (*found, _EVERYWHERE) if everywhere else found
 
     @cached_property
     def _call(self) -> Call | None:
         return self.scene.located(self.asked) if isinstance(self.asked, Call) else None
+
+
+_EVERYWHERE = f"a rule of {SYSTEM_NAMESPACE} lets it out of every namespace"
 
 
 def explain(scene: Scene, asked: Call | Packet) -> Explanation:

@@ -23,6 +23,10 @@ def summary(lesson: Lesson, proof: Proof, wanted: Wanted) -> Iterator[str]:
     )
     for kind in lesson.learned:
         yield from _beyond(kind.terms, wanted)
+        if kind.holds_everywhere:
+            labels = listed(f"{key}={value}" for key, value in kind.labels)
+            whose = f"workloads with {labels}" if labels else "all workloads"
+            yield f"beyond the recording: rules of {kind.namespace} hold for {whose}, of every namespace"
     if lesson.recording.left:
         yield f"{_count(len(lesson.recording.left), 'call')} not learned: the end of the file says which, and why"
 

@@ -15,7 +15,7 @@ from exitway.learn.use import Labels, Use
 from exitway.learn.wildcard import widened
 from exitway.names.call import Sort
 from exitway.names.host import as_label
-from exitway.names.workload import Workload
+from exitway.names.workload import SYSTEM_NAMESPACE, Workload
 from exitway.resources.egress_rule import API_VERSION
 from exitway.resources.egress_rule_form import MAX_DESTINATIONS
 
@@ -33,6 +33,11 @@ class Learned:
     def workload(self) -> Workload:
         """One of that kind."""
         return Workload(self.namespace, "learned", dict(self.labels))
+
+    @property
+    def holds_everywhere(self) -> bool:
+        """Whether what is learned from these holds for workloads of every namespace."""
+        return self.namespace == SYSTEM_NAMESPACE
 
     def behind(self, entry: Entry, destination: str) -> list[Use]:
         """The calls that a destination stands in an entry for."""
