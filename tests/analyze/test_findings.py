@@ -53,6 +53,7 @@ def selecting(**labels):
         ([named("until", to("a.example.com", "443/TLS"), expires="2028-01-01T00:00:00Z"), named("ever", to("a.example.com", "443/TLS"))], [("EXW2002", "until")]),
         ([named("read", to("a.example.com", "80/HTTP", methods=["GET"], paths=["/v1/*"])), named("one", to("a.example.com", "80/HTTP", methods=["GET"], paths=["/v1/users"]))], [("EXW2002", "one")]),
         ([named("read", to("a.example.com", "80/HTTP", methods=["GET"], paths=["/v1/*"])), named("post", to("a.example.com", "80/HTTP", methods=["POST"], paths=["/v1/users"]))], []),
+        ([named("buckets", to("*.storage.googleapis.com", "443/TLS"))], [("EXW2012", "buckets")]),
         # what is left of a prefix, of a pattern, and of the methods, is little, and it is all that the later one adds
         ([named("read", to("a.example.com", "80/HTTP", paths=["/p/", *(f"/p/{c}*" for c in LETTERS)])), named("wide", to("a.example.com", "80/HTTP", paths=["/p/*"]))], [("EXW2002", "read")]),
         ([named("read", to("a.example.com", "80/HTTP", methods=["GET", "OTHER"])), named("wide", to("a.example.com", "80/HTTP"))], [("EXW2002", "read")]),

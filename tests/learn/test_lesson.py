@@ -167,6 +167,8 @@ def test_what_a_rule_without_a_selector_lets_out_for_others_is_a_fault():
         ("a.compute.amazonaws.com b.compute.amazonaws.com", "a.compute.amazonaws.com b.compute.amazonaws.com"),
         ("one.co.uk two.co.uk", "one.co.uk two.co.uk"),
         ("a.one.co.uk b.one.co.uk", "*.one.co.uk"),
+        ("a.storage.googleapis.com b.storage.googleapis.com", "a.storage.googleapis.com b.storage.googleapis.com"),
+        ("a.googleapis.com b.googleapis.com", "a.googleapis.com b.googleapis.com"),
         ("d1.cloudfront.net d2.cloudfront.net", "d1.cloudfront.net d2.cloudfront.net"),
     ],
 )
