@@ -104,6 +104,29 @@ def test_what_is_asked_for_beyond_the_recording_is_let_out_and_proven(recorded, 
     assert not failing(found, hosts_only=hosts_only)
 
 
+@pytest.mark.parametrize(
+    ("call", "written"),
+    [
+        (
+            Call(Sort.HTTP, 80, "a.x.test", asked="a.x.test", method="TCP", path="/q"),
+            '{call: "http://a.x.test/q", method: "TCP"}',
+        ),
+        (
+            Call(Sort.HTTP, 80, "a.x.test", asked="b.x.test", path="/q"),
+            '{call: "http://a.x.test/q", method: "GET", dialled: "b.x.test"}',
+        ),
+        (
+            Call(Sort.HTTP, 80, "app.localhost", asked="app.localhost"),
+            "# 1 of 1 recorded calls cannot be written as a test",
+        ),
+    ],
+)
+def test_a_test_is_only_written_as_what_is_read_as_the_same_call(call, written):
+    found = learned([flow(call, asked=call.asked)])
+    assert written in expectations(found.learned, "", [], hosts_only=False)
+    assert not failing(found)
+
+
 RECORDED = [
     Call(Sort.HTTP, 80, "a.x.test", asked="a.x.test", method="GET", path="/v1/a"),
     Call(Sort.TLS, 443, "b.x.test", asked="b.x.test"),

@@ -30,7 +30,8 @@ UNLISTED = (
     "r2.cloudflarestorage.com", "cloudflareaccess.com", "b-cdn.net", "s3.wasabisys.com",
     "s3.us-west-001.backblazeb2.com", "s3.us-west-002.backblazeb2.com", "s3.us-west-004.backblazeb2.com",
     "s3.us-east-005.backblazeb2.com", "s3.eu-central-003.backblazeb2.com", "my.salesforce.com", "atlassian.net",
-    "zendesk.com", "okta.com", "auth0.com", "*.auth0.com", "service-now.com", "snowflakecomputing.com", "mongodb.net",
+    "zendesk.com", "okta.com", "auth0.com", "au.auth0.com",
+    "eu.auth0.com", "jp.auth0.com", "us.auth0.com", "service-now.com", "snowflakecomputing.com", "mongodb.net",
     "jfrog.io", "webhook.site", "pipedream.net", "requestcatcher.com", "beeceptor.com", "oastify.com", "oast.fun",
     "substack.com", "tumblr.com", "wordpress.com", "neocities.org", "loca.lt", "nip.io", "sslip.io",
 )  # fmt: skip
