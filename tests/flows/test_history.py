@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from exitway.flows.flow import Flow, Repeats
 from exitway.flows.history import History
 from exitway.flows.retention import prune
+from exitway.names.address import bracketed
 from exitway.names.call import Decision, Reason, Verdict
 from exitway.names.key import Key
 from exitway.resources.problem import Problems
@@ -36,9 +37,9 @@ FLOWS = st.builds(
     Flow,
     time=st.integers(0, 59).map(lambda second: f"2027-01-01T00:00:{second:02}.000Z"),
     workload=st.from_regex(r"[a-z]{1,5}/[a-z]{1,5}", fullmatch=True),
-    **dict.fromkeys(
-        ("name", "asked", "address", "protocol", "detail", "method", "path", "sni", "upstream", "process"), TEXT
-    ),
+    **dict.fromkeys(("name", "asked", "protocol", "detail", "method", "path", "sni", "process"), TEXT),
+    address=st.one_of(st.just(""), st.ip_addresses().map(str)),
+    upstream=st.one_of(st.just(""), st.ip_addresses().map(lambda address: f"{bracketed(str(address))}:80")),
     **dict.fromkeys(("port", "status", "sent", "received", "duration"), NUMBER),
     decision=st.builds(
         Decision, st.sampled_from(Verdict), st.sampled_from(Reason), st.sampled_from([RULE, None]), st.booleans()
@@ -196,7 +197,21 @@ def test_a_file_that_is_damaged_is_a_problem_for_readers_and_the_writer_begins_a
     assert path.with_name("flows.db.damaged").exists()
 
 
-@pytest.mark.parametrize("change", ["verdict = 'perhaps'", "labels = '{'", "rule = 'x/y'"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "verdict = 'perhaps'",
+        "labels = '{'",
+        "labels = '[]'",
+        "time = 'soon'",
+        "rule = 'x/y'",
+        "count = 'many'",
+        "path = x'00'",
+        "address = 'here'",
+        "upstream = 'there'",
+        "upstream = 'a:80'",
+    ],
+)
 def test_what_nobody_knows_is_a_problem(path, change):
     written(path, FLOW).close()
     with closing(sqlite3.connect(path)) as connection:
@@ -206,6 +221,16 @@ def test_what_nobody_knows_is_a_problem(path, change):
         for ask in (history.select, lambda: history.get(1)):
             with pytest.raises(Problems, match="EXW1602"):
                 ask()
+
+
+@pytest.mark.parametrize("change", ["last = 'soon'", "count = 'many'"])
+def test_a_use_that_nobody_knows_is_a_problem(path, change):
+    written(path, FLOW).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE rule_use SET {change}")
+        connection.commit()
+    with closing(History(path, read_only=True)) as history, pytest.raises(Problems, match="EXW1602"):
+        history.rule_use()
 
 
 def test_a_file_that_cannot_be_looked_at_is_a_problem_for_readers(path):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from exitway.flows import file
-from exitway.flows.flow import Flow, Repeats
+from exitway.flows.flow import Flow, Repeats, is_stamp
 from exitway.flows.row import COLUMNS, flow_of, row_of, shown_key, stored_key
 from exitway.names.call import Reason, Verdict
 
@@ -187,6 +187,8 @@ class History:
         """When a rule decided the last time, and how often, by its key as a string."""
         with self._guarded():
             rows = self._connection.execute("SELECT rule, last, count FROM rule_use").fetchall()
+            if not all(is_stamp(last) and type(count) is int for _, last, count in rows):
+                raise ValueError("a rule was used at no time, or no number of times")
         use: dict[str, tuple[str, int]] = {}
         for rule, last, count in rows:
             before = use.get(shown_key(rule), ("", 0))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
 
-from exitway.flows.flow import Flow
+from exitway.flows.flow import Flow, is_stamp
+from exitway.names.address import endpoint
 from exitway.names.call import Decision, Reason, Verdict
 from exitway.names.key import Key
 
@@ -28,8 +31,15 @@ def row_of(flow: Flow) -> tuple[Any, ...]:
 
 
 def flow_of(row: Sequence[Any]) -> Flow:
-    """The flow of a row in the order of :data:`COLUMNS`."""
+    """The flow of a row in the order of :data:`COLUMNS`. Raises :class:`ValueError`: it is none that we write."""
     found: Mapping[str, Any] = dict(zip(COLUMNS, row, strict=True))
+    if wrong := [name for name, value in found.items() if type(value) is not (int if name in _NUMBERS else str)]:
+        raise ValueError(f"of flow {found['id']} this is of another type: {', '.join(wrong)}")
+    if not (_is_address(found["address"]) and _is_end(found["upstream"])):
+        raise ValueError(f"of flow {found['id']} an address is none")
+    labels = json.loads(found["labels"] or "{}")
+    if not (is_stamp(found["time"]) and is_stamp(found["last"]) and isinstance(labels, dict)):
+        raise ValueError(f"of flow {found['id']} a time is none, or the labels")
     decision = Decision(
         Verdict(found["verdict"]), Reason(found["reason"]), key_of(found["rule"]), bool(found["direct"])
     )
@@ -39,10 +49,29 @@ def flow_of(row: Sequence[Any]) -> Flow:
         decision=decision,
         audit=bool(found["audit"]),
         last=found["last"] if found["count"] > 1 else "",
-        labels=json.loads(found["labels"]) if found["labels"] else {},
+        labels=labels,
     )
 
 
+@lru_cache(10_000)
+def _is_address(text: str) -> bool:
+    """Or empty."""
+    try:
+        return not text or ip_address(text) is not None
+    except ValueError:
+        return False
+
+
+@lru_cache(10_000)
+def _is_end(text: str) -> bool:
+    """``address:port``, or empty."""
+    try:
+        return not text or ip_address(endpoint(text)[0]) is not None
+    except ValueError:
+        return False
+
+
+_NUMBERS = ("id", "count", "port", "direct", "audit", "status", "sent", "received", "duration")
 _DERIVED = ("verdict", "reason", "rule", "direct", "audit", "last", "labels")
 
 
