@@ -283,7 +283,7 @@ def test_what_is_denied_now_is_to_be_cut_and_its_record_names_the_rule_that_had_
     flow = reader.revoked(begun, NOW)
     assert flow is not None
     assert flow.wire() == {
-        "id": 0, "time": NOW, "workload": "shop/w", "name": "httpbin.org", "address": "240.240.0.2", "port": 80, "protocol": "HTTP/1.1",
+        "id": None, "time": NOW, "workload": "shop/w", "name": "httpbin.org", "address": "240.240.0.2", "port": 80, "protocol": "HTTP/1.1",
         "verdict": "deny", "reason": "revoked", "rule": "egress-rule/shop/httpbin", "detail": "no-rule", "method": "GET", "path": "/", "status": 200,
         "sent": 100, "received": 200, "duration": 5, "upstream": "198.18.1.1:80", "process": "7/curl", "labels": {"app": "a"},
     }  # fmt: skip

@@ -32,6 +32,7 @@ SENTENCES = {
     Reason.ADDRESS: "a rule allows the name, and it leads only to addresses that no name may lead to",
     Reason.REVOKED: "it was allowed when it began, and then no more",
     Reason.NOT_CAPTURED: "it is not TCP",
+    Reason.UNKNOWN: "no record says why",
 }
 
 

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from exitway.envoy import matcher
+from exitway.flows.carried_out import carried_out, certain, is_audited, said, unresolved
 from exitway.flows.fields import check, fields_of
 from exitway.flows.flow import Flow
 from exitway.flows.known import measured
@@ -16,6 +17,7 @@ from exitway.names.address import endpoint
 from exitway.names.call import Call, Decision, Reason, Sort, Verdict
 from exitway.names.guard import permitted
 from exitway.names.host import LOCAL_HOST, authority_name
+from exitway.names.key import Key
 from exitway.policy.decide import decide
 from exitway.policy.policy import Policy
 
@@ -39,6 +41,16 @@ class Observed:
     former: Policy | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     process: Callable[[str, str], str] = lambda *_: ""
+    hindsight: Hindsight | None = None
+    """Where lines are read long after they were written, and the policy may be another one than then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hindsight:
+    """``written``: when rules were written last, RFC 3339. ``stands_for``: whether an address stands for a name."""
+
+    written: Mapping[Key, str]
+    stands_for: Callable[[str, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +82,37 @@ class Entry:
         decided = self._decided()
         if not decided.allowed and not self.observed.policy.audit:  # the policy is another one by now: it is to be cut
             decided = Decision(Verdict.ALLOW, Reason.RULE)
+        decided = self._certain(decided)
         return self.flow(self.fields["z"]["at"], decided, "", identity)
 
     def seen(self, identity: int) -> Flow:
         """What has come to its end."""
         decision = self._decided()
         if not self.observed.policy.audit:
-            decision = _decision(self.fields, decision, self._refusal() if _unresolved(self.fields) else None)
+            refusal = self._refusal(decision) if unresolved(self.fields) else None
+            decision = self._certain(carried_out(self.fields, decision, refusal))
         detail = _detail(self.fields, decision, self.observed.policy)
         return self.flow(self.fields["z"]["at"], decision, detail, identity)
 
     def _decided(self) -> Decision:
         """What the policy says; under audit, what would have been done."""
         decided = decide(self.observed.policy, self.call)
-        if self.observed.policy.audit and decided.allowed and (refusal := self._refusal()):
+        if self.observed.policy.audit and decided.allowed and (refusal := self._refusal(decided)):
             return Decision(Verdict.DENY, refusal, decided.because)
         return decided
 
-    def _refusal(self) -> Reason | None:
+    def _refusal(self, decided: Decision) -> Reason | None:
+        """Why the proxy had no address to dial, where that is known. That another name was asked for, the address alone says."""
+        if self.observed.hindsight and decided.reason is Reason.MISMATCH:
+            return decided.reason
         return self.observed.refusal(self.call.name or self.asked, self.call.port)
+
+    def _certain(self, decision: Decision) -> Decision:
+        return certain(self.fields, decision, self.observed.hindsight.written) if self.observed.hindsight else decision
+
+    @property
+    def _audited(self) -> bool:
+        return self.observed.policy.audit or (self.observed.hindsight is not None and is_audited(self.fields))
 
     def flow(self, time: str, decision: Decision, detail: str, identity: int = 0) -> Flow:
         """The flow of this decision."""
@@ -103,7 +127,7 @@ class Entry:
             protocol=_protocol(self.fields, self.call.sort),
             decision=decision,
             detail=detail,
-            audit=self.observed.policy.audit,
+            audit=self._audited,
             asked=self.asked,
             method=method,
             path=path[:LONGEST_PATH],
@@ -131,7 +155,7 @@ def read(line: bytes, observed: Callable[[str], Observed | None]) -> Entry | Non
         return None
     check(fields)
     address, port = endpoint(fields["destination"])
-    asked = found.name_of(address) or ""
+    asked = found.name_of(address) or _asked(fields, found, address)
     return Entry(fields, split(line), found, _call(fields, address, port, asked), asked)
 
 
@@ -140,11 +164,17 @@ def _permitted(to: str, port: int, policy: Policy) -> bool:
     return permitted(address, port, ()) or permitted(address, port, policy.exceptions)
 
 
+def _asked(fields: Mapping[str, Any], observed: Observed, address: str) -> str:
+    """The name that was called, if the address that was dialled stands for it."""
+    name = authority_name(fields.get("authority") or "") or (fields.get("sni") or "").lower()
+    return name if name and observed.hindsight and observed.hindsight.stands_for(address, name) else ""
+
+
 def _call(entry: Mapping[str, Any], address: str, port: int, asked: str) -> Call:
     if entry["chain"] == matcher.HTTP:
         name, (method, path) = authority_name(entry.get("authority") or ""), _request(entry)
         # whether there was such a header no line says; where it matters, the answer does
-        overridden = _said(entry).endswith(f"={Reason.METHOD}")
+        overridden = said(entry).endswith(f"={Reason.METHOD}")
         return Call(Sort.HTTP, port, name, address, method=method, path=path, overridden=overridden)
     if entry.get("sni") or entry["chain"] == matcher.TLS:
         return Call(Sort.TLS, port, name=(entry.get("sni") or "").lower(), address=address, asked=asked)
@@ -153,49 +183,6 @@ def _call(entry: Mapping[str, Any], address: str, port: int, asked: str) -> Call
 
 def _request(entry: Mapping[str, Any]) -> tuple[str, str]:
     return entry["z"].get("method") or "", entry["z"].get("path") or ""
-
-
-def _unresolved(entry: Mapping[str, Any]) -> bool:
-    """Whether the proxy had no address to dial."""
-    return "UH" in (flags := entry.get("flags") or "") or "DF" in flags
-
-
-def _decision(entry: Mapping[str, Any], decided: Decision, refusal: Reason | None) -> Decision:
-    """What Envoy did, with the rule that the policy names for it.
-
-    The line may be older than the policy: then what was done stands, and the rule is left out rather than guessed.
-    """
-    details = entry.get("details") or ""
-    if refusal or "address_denied" in details:
-        return Decision(Verdict.DENY, refusal or Reason.ADDRESS, decided.because)
-    done, reason = _done(entry, decided)
-    if done is decided.verdict:
-        return decided
-    return Decision(done, Reason.RULE if done is Verdict.ALLOW else reason)
-
-
-def _said(entry: Mapping[str, Any]) -> str:
-    """What the proxy itself answered. An answer from outside has no say in it, nor has one that was broken off."""
-    return (not entry["z"].get("to") and entry.get("decision")) or ""
-
-
-def _done(entry: Mapping[str, Any], decided: Decision) -> tuple[Verdict, Reason]:
-    """The verdict that was carried out, and for a denial the reason that was given.
-
-    Of a request that ended before the proxy had answered, or dialled anybody, no more is known than what was decided.
-    """
-    if entry["chain"] != matcher.HTTP:
-        return (Verdict.DENY if entry["chain"] == matcher.DENY else Verdict.ALLOW), Reason.NO_RULE
-    word, _, rest = _said(entry).partition("; ")
-    if entry["z"].get("to") or word.startswith(Verdict.ALLOW):
-        return Verdict.ALLOW, Reason.RULE
-    if word == Verdict.DENY or entry.get("status") in (400, 404) or "DPE" in (entry.get("flags") or ""):
-        given = rest.removeprefix("reason=")
-        return Verdict.DENY, Reason(given) if given in _REASONS else Reason.NO_RULE
-    return decided.verdict, decided.reason
-
-
-_REASONS = frozenset(reason.value for reason in Reason)
 
 
 def _protocol(entry: Mapping[str, Any], sort: Sort) -> str:

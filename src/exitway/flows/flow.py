@@ -51,7 +51,8 @@ class Flow:
     ``audit``: the decision is what it would have been; it was let through.
 
     ``count``: how often this was seen, ``last`` when it was seen the last time, if more than once; bytes are those of all. 0: this only ends the flow
-    of the same id, which was told when it began. ``id``: its place in the history.
+    of the same id, which was told when it began. ``id``: its place in the history; 0: it is in none. ``at``: in a cluster, whose history or log,
+    ``node/NAME`` or ``pod/NAMESPACE/NAME``.
     """
 
     time: str
@@ -77,6 +78,7 @@ class Flow:
     count: int = 1
     last: str = ""
     id: int = 0
+    at: str = ""
 
     @property
     def namespace(self) -> str:
@@ -89,7 +91,7 @@ class Flow:
         rest |= {"labels": dict(self.labels), "count": self.count if self.count > 1 else 0}
         rest |= {"direct": self.decision.direct, "audit": self.audit}
         always = {
-            "id": self.id,
+            "id": self.id or None,
             "time": self.time,
             "workload": self.workload,
             "name": self.name,

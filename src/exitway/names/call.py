@@ -58,6 +58,7 @@ class Reason(StrEnum):
     ADDRESS = "address"  # the name is allowed, the address it resolves to is not
     REVOKED = "revoked"  # it was allowed when it began, and was cut when that ended
     NOT_CAPTURED = "not-proxied"  # neither TCP nor anything else that a rule could allow (UDP, ICMP, ...)
+    UNKNOWN = "unknown"  # no record says it: rules may have changed since the proxy of a pod wrote its line
 
 
 @dataclass(frozen=True, slots=True)

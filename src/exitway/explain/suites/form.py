@@ -134,5 +134,11 @@ _DENYING = tuple(
     reason.value
     for reason in Reason
     if reason
-    not in (Reason.RULE, Reason.RANGE, Reason.ADDRESS, Reason.REVOKED)  # the last two are known when it happens
+    not in (
+        Reason.RULE,
+        Reason.RANGE,
+        Reason.ADDRESS,
+        Reason.REVOKED,
+        Reason.UNKNOWN,
+    )  # those but the first two come of what happened
 )
