@@ -36,9 +36,9 @@ class Settings:
     """Megabytes of flows that are kept, 4 to 1048576; by default 256. Of more the oldest go, first those of the workload that has the most."""
 
     kubeconfig: Path | None = None
-    """A kubeconfig: the commands for rules then speak to its cluster, as with ``--kubeconfig``. By default none."""
+    """A kubeconfig: the commands for rules and flows then speak to its cluster, as with ``--kubeconfig``. By default none."""
     context: str = ""
-    """A context of the kubeconfig: the commands for rules then speak to its cluster, as with ``--context``. By default none."""
+    """A context of the kubeconfig: the commands for rules and flows then speak to its cluster, as with ``--context``. By default none."""
 
     traces: str = ""
     """Where spans of HTTP requests go: ``host:port`` of a collector that takes OTLP over gRPC. By default nowhere."""

@@ -11,9 +11,12 @@ from exitway.api import status as api
 from exitway.api.plan import Verb
 from exitway.cli.client import PATIENCE_SECONDS, Refusal, Unreachable
 from exitway.cluster.changes import Done, let_go, make
+from exitway.cluster.fleet import Fleet
+from exitway.cluster.kubectl import Kubectl
 from exitway.cluster.refusals import unknown_kind, whole
 from exitway.cluster.report import report
 from exitway.cluster.waiting import unacknowledged
+from exitway.flows.choice import Choice
 from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
 from exitway.resources.problem import Problems
@@ -26,6 +29,7 @@ class ClusterClient:
 
     def __init__(self, kubeconfig: Path | None, context: str | None) -> None:
         self._connect: Callable[[], Kube] = lambda: Kube.connect(kubeconfig, context)
+        self._kubectl = Kubectl(kubeconfig, context)
         self._runner = asyncio.Runner()
         self._kube = self._connect()
         self.namespace, self.server = self._kube.namespace, self._kube.server
@@ -84,6 +88,14 @@ class ClusterClient:
     def report(self) -> Any:
         """How Exitway stands in the cluster (:mod:`exitway.cluster.report`). Raises as :meth:`request`."""
         return self._run(report(self._kube))
+
+    def fleet(self, choice: Choice) -> Fleet:
+        """Those who have flows."""
+        return Fleet(self._kube, self._kubectl, choice)
+
+    def run(self, doing: Coroutine[Any, Any, T]) -> T:
+        """What a part of it that speaks with the API server does. Raises as :meth:`request`."""
+        return self._run(doing)
 
     def standing(self, wire: Mapping[str, Any]) -> list[str]:
         """Whether proxies have taken the rule, in sentences, as its status says."""

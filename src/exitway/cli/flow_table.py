@@ -49,7 +49,7 @@ def destination(name: str, port: int) -> str:
 
 def _cells(flow: Flow, columns: Sequence[str]) -> list[str]:
     cells = {
-        "ID": str(flow.id),
+        "ID": _id(flow),
         "TIME": _local(flow.time),
         "WORKLOAD": flow.workload,
         "VERDICT": _verdict(flow),
@@ -71,6 +71,11 @@ def _cells(flow: Flow, columns: Sequence[str]) -> list[str]:
             "DETAIL": flow.detail or "-",
         }
     return [cells[column] for column in columns]
+
+
+def _id(flow: Flow) -> str:
+    """In a cluster with the node whose history has it; what is in none has no id."""
+    return "-" if not flow.id else f"{flow.at.removeprefix('node/')}/{flow.id}" if flow.at else str(flow.id)
 
 
 def _verdict(flow: Flow) -> str:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from exitway.cli import lesson, options
-from exitway.cli.client import Client
 from exitway.cli.duration import since
 from exitway.cli.flows import flow_db
 from exitway.cli.lesson import Asked, Context, write_lesson
+from exitway.cli.problems import show
+from exitway.cli.target import Target
 from exitway.names.host import as_label
-from exitway.settings import Settings
 
 if TYPE_CHECKING:
+    from exitway.flows.choice import Choice
     from exitway.flows.flow import Flow
+    from exitway.resources.problem import Problem
     from exitway.resources.registry import Registry
 
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 @lesson.options(
     click.option("-w", "--write", "rules", metavar="FILE", type=lesson.FILE, help="Write the rules to a file.")
 )
-@options.server
+@options.target
 @click.pass_context
 def learn(
     ctx: click.Context,
@@ -39,7 +41,7 @@ def learn(
     labels: Mapping[str, str],
     since: str | None,
     asked: Asked,
-    server: Path | None,
+    target: Target,
 ) -> None:
     """Write the least rules that let out what was recorded: what rules let out, and what audits let through.
 
@@ -50,20 +52,34 @@ def learn(
     exitway learn --since 1h -n shop
     exitway learn --workload shop/pip-3fa2c1 --write rules.yml --tests tests.yml
     exitway learn -n shop -l app=checkout --wildcards
+    exitway learn --context prod -n shop --since 1d
     """  # noqa: D301
+    from exitway.flows.choice import Choice
+
     asked.check()
-    flows = [flow for flow in _recorded(server, namespace, workload, since) if _has(flow, labels)]
+    choice = Choice(namespace, workload, since=since)
+    recorded, problems = _of_cluster(target, choice) if target.is_cluster else (_of_machine(target, choice), [])
+    flows = [flow for flow in recorded if _has(flow, labels)]
+    show(problems)
     what = ", ".join(_what(namespace, workload, labels, since)) or "everything"
-    context = Context(_name(workload, labels), [f"Learned from what was recorded: {what}."], lambda: _rules(server))
-    if not write_lesson(flows, asked, context):
+    heading = [f"Learned from what was recorded: {what}."]
+    context = Context(_name(workload, labels), heading, lambda: _rules(target, namespace))
+    if not write_lesson(flows, asked, context) or problems:
         ctx.exit(1)
 
 
-def _recorded(server: Path | None, namespace: str | None, workload: str | None, since: str | None) -> list[Flow]:
+def _of_machine(target: Target, choice: Choice) -> Sequence[Flow]:
     from exitway.flows.history import History
 
-    with closing(History(flow_db(server), read_only=True)) as history:
-        return history.select(namespace=namespace, workload=workload, since=since)
+    with closing(History(flow_db(target.server), read_only=True)) as history:
+        return history.select(**asdict(choice))
+
+
+def _of_cluster(target: Target, choice: Choice) -> tuple[Sequence[Flow], list[Problem]]:
+    """Also what some did not say."""
+    from exitway.cli.fleet import recorded
+
+    return recorded(target.cluster(), choice)
 
 
 def _has(flow: Flow, labels: Mapping[str, str]) -> bool:
@@ -85,7 +101,8 @@ def _name(workload: str | None, labels: Mapping[str, str]) -> str:
     return as_label("-".join([(workload or "").rpartition("/")[2], *labels.values()])) or "learned"
 
 
-def _rules(server: Path | None) -> Registry:
-    from exitway.cli.rules import rules_in_force
+def _rules(target: Target, namespace: str | None) -> Registry:
+    from exitway.cli.rules import rules_in_force, rules_to_ask
 
-    return rules_in_force(Client(Settings.from_environment(), server)).registry
+    api = target.connect()
+    return (rules_to_ask(api, namespace) if namespace else rules_in_force(api)).registry

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from exitway.learn.lesson import Lesson
     from exitway.learn.obstacle import Wanted
     from exitway.learn.prove import Proof
+    from exitway.names.key import Key
     from exitway.resources.registry import Registry
+    from exitway.resources.resource import Resource
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -218,12 +220,17 @@ class Origination:
             )
             return Registry()
 
+    def _rules(self, key: Key) -> Iterable[Resource]:
+        """The rule; of a key without a group, as flows of a cluster have it, those of each group."""
+        rules = self._in_force.resources_in(key.namespace)
+        return (rule for rule in rules if str(rule.key) == str(key) and key.group in ("", rule.key.group))
+
     def of(self, flow: Flow) -> str | None:
         """The file of authorities of the rule that a flow was let out by (empty: those of the system); None: the proxy spoke no TLS for it."""
         if flow.decision.because is None or not flow.decision.allowed or not flow.protocol.startswith("HTTP"):
             return None
-        rule = self._in_force.get(flow.decision.because)
-        for target in (target for intent in (rule.intents if rule else ()) for target in intent.to):
+        intents = (intent for rule in self._rules(flow.decision.because) for intent in rule.intents)
+        for target in (target for intent in intents for target in intent.to):
             if any(host.matches(flow.name) for host in target.hosts):
                 ports = (port for port in target.ports if port.number == flow.port and port.originate_tls)
                 if (port := next(ports, None)) is not None:

@@ -33,12 +33,12 @@ kubeconfig = click.option(
     "--kubeconfig",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The rules of a cluster, by this kubeconfig (by default the usual ones of kubectl).",
+    help="Of a cluster, by this kubeconfig (by default the usual ones of kubectl).",
 )
 context = click.option(
     "--context",
     metavar="CONTEXT",
-    help="The rules of a cluster, by this context of the kubeconfig (by default the current one).",
+    help="Of a cluster, by this context of the kubeconfig (by default the current one).",
 )
 
 

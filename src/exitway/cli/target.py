@@ -54,9 +54,11 @@ class Target:
 
     def connect(self) -> Client | ClusterClient:
         """The one that is meant, by options or by settings. Raises Problems."""
+        return self.cluster() if self.is_cluster else Client(Settings.from_environment(), self.server)
+
+    def cluster(self) -> ClusterClient:
+        """The cluster. Raises Problems."""
         settings = Settings.from_environment()
-        if not self.is_cluster:
-            return Client(settings, self.server)
         from exitway.cli.cluster_client import ClusterClient
 
         cluster = ClusterClient(self.kubeconfig or settings.kubeconfig, self.context or settings.context or None)

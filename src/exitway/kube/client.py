@@ -30,6 +30,8 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs each request
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 """Longer than a validating webhook may take (10 s by default, 30 s at most)."""
+_LONGEST_LINE = 2**26
+"""Many times what an object may have."""
 _KEEPALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
@@ -105,13 +107,24 @@ class Kube:
 
         ``silence_seconds``: how long it may say nothing.
         """
+        async for lines in self.lines(path, params, silence_seconds):
+            values = [_json(line) for line in lines if line]
+            if values or not lines:
+                yield values
+
+    async def lines(
+        self, path: str, params: Mapping[str, str] | None = None, silence_seconds: float | None = None
+    ) -> AsyncGenerator[list[bytes]]:
+        """As :meth:`chunks`, of an answer whose lines are whatever they are (a log); one that does not end is left out."""
         async with self._open(path, params, silence_seconds) as answer:
             yield []
             rest = b""
             async for some in answer.aiter_bytes():
                 *lines, rest = (rest + some).split(b"\n")  # not splitlines: JSON may hold U+2028 as it is
-                if values := [_json(line) for line in lines if line]:
-                    yield values
+                if len(rest) > _LONGEST_LINE:
+                    raise KubeError(502, "", f"the API server's answer has a line of more than {_LONGEST_LINE} bytes")
+                if lines:
+                    yield lines
 
     @asynccontextmanager
     async def _open(

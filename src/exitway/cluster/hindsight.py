@@ -1,0 +1,85 @@
+"""What is needed to read a proxy's log after the fact: the rules as they are now, and when each was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from exitway.cluster.pins import Pins
+from exitway.cluster.places import Logged
+from exitway.cluster.policies import Policies
+from exitway.flows.entry import Hindsight, Observed
+from exitway.kube.client import Kube
+from exitway.kube.error import KubeError
+from exitway.names.key import Key
+from exitway.names.workload import SYSTEM_NAMESPACE
+from exitway.resources.kind_names import KIND_NAMES
+from exitway.resources.paths import collection
+from exitway.resources.registry import Registry
+from exitway.resources.resource import Json, Resource
+from exitway.store.kubernetes import read_object
+
+
+class RulesNow:
+    """Those of all namespaces, or if we may not see these, those that hold in ``namespace``; or none: then no rule is told."""
+
+    def __init__(self, kube: Kube, namespace: str | None) -> None:
+        self._kube, self._namespace = kube, namespace
+        self._policies, self._pins = Policies(), Pins()
+        self._written: Mapping[Key, str] = {}
+
+    async def look(self) -> None:
+        """Read them, again. Where the API server does not say them, they are as they were."""
+        try:
+            items = await self._items()
+        except KubeError:
+            return
+        read = [resource for item in items if (resource := read_object(item)[0])]
+        self._take(read, {_key(item): max(_times(item["metadata"])) for item in items})
+
+    def _take(self, rules: Iterable[Resource], written: Mapping[Key, str]) -> None:
+        registry = Registry().changed(rules, revision=self._policies.registry.revision + 1)
+        touched = {*registry.namespaces, *self._pins.namespaces}
+        self._policies.registry, self._written = registry, written
+        self._pins.follow(registry, touched)
+
+    async def _items(self) -> list[Json]:
+        try:
+            return [item for kind in KIND_NAMES for item in await self._list(collection(kind))]
+        except KubeError as error:
+            if self._namespace is None or error.code != 403:
+                raise
+        namespaces = sorted({self._namespace, SYSTEM_NAMESPACE})
+        return [item for kind in KIND_NAMES for one in namespaces for item in await self._list(collection(kind, one))]
+
+    async def _list(self, path: str) -> list[Json]:
+        """The items of a list do not say what they are."""
+        answer = await self._kube.request("GET", path)
+        kind = answer["kind"].removesuffix("List")
+        return [{**item, "apiVersion": answer["apiVersion"], "kind": kind} for item in answer["items"]]
+
+    def observed(self, pod: Logged) -> Observed:
+        """What its lines are read with: its labels, too, are those that it has now."""
+        return Observed(
+            str(pod),
+            self._policies.of(pod.namespace, pod.labels, datetime.now(UTC)),
+            self._pins.addresses.name_of,
+            lambda *_: None,
+            labels=pod.labels,
+            hindsight=Hindsight(self._written, self._pins.addresses.stands_for),
+        )
+
+
+def _key(item: Mapping[str, Any]) -> Key:
+    kind = next(kind for kind in KIND_NAMES if kind.api_version == item["apiVersion"])
+    return Key(kind.type, item["metadata"]["namespace"], item["metadata"]["name"], kind.group)
+
+
+def _times(metadata: Mapping[str, Any]) -> Iterator[str]:
+    """When it was made, and when somebody wrote to it. Its status says nothing of what it means.
+
+    https://kubernetes.io/docs/reference/using-api/server-side-apply/#managed-fields
+    """
+    yield metadata["creationTimestamp"]
+    yield from (one.get("time") or "" for one in metadata.get("managedFields") or () if not one.get("subresource"))

@@ -1,0 +1,96 @@
+"""Who has the flows of a cluster, and what they say put in order."""
+
+from dataclasses import replace
+
+from exitway.cli.fleet import problems
+from exitway.cluster.fleet import Answer, Newest, kept
+from exitway.cluster.places import Agent, agents, logged, unserved
+from exitway.cluster.tellers import Silent
+from exitway.flows.flow import Flow
+from exitway.names.call import Decision, Reason, Verdict
+
+FLOW = Flow("", "shop/w", "a.test", "241.0.0.1", 80, "TCP", Decision(Verdict.ALLOW, Reason.RULE))
+
+
+def at(second, where, identity=0):
+    return replace(FLOW, time=f"2027-01-01T00:00:0{second}.000Z", at=where, id=identity)
+
+
+def test_flows_of_all_are_in_the_order_of_time_and_the_newest_are_kept():
+    one = [at(1, "node/a", 7), at(3, "node/a", 8), at(3, "node/a", 9)]
+    two = [at(0, "node/b", 1), at(3, "node/b", 1), at(4, "pod/shop/w"), at(4, "pod/shop/w")]
+    for first, second in ((one, two), (two, one)):
+        whole = Newest(100)
+        for flow in first + second:
+            whole.add(flow)
+        assert [(flow.time[-6], flow.at, flow.id) for flow in whole.flows()] == [
+            ("0", "node/b", 1), ("1", "node/a", 7), ("3", "node/a", 8), ("3", "node/a", 9), ("3", "node/b", 1), ("4", "pod/shop/w", 0), ("4", "pod/shop/w", 0),
+        ]  # fmt: skip
+        assert whole.dropped == 0
+        newest = Newest(3)
+        for flow in first + second:
+            newest.add(flow)
+        assert newest.flows() == whole.flows()[-3:]
+        assert newest.dropped == 4
+
+
+def pod(name, container, state, node="n1", labels=None, restarts=0):
+    status = {"name": container, "state": state, "restartCount": restarts}
+    metadata = {"name": name, "namespace": "shop", "uid": name, "labels": labels or {}, "managedFields": []}
+    return {
+        "metadata": metadata,
+        "spec": {"nodeName": node},
+        "status": {"phase": "Running", "containerStatuses": [status]},
+    }
+
+
+RUNNING: dict[str, dict[str, str]] = {"running": {}}
+WAITING = {"waiting": {"reason": "CrashLoopBackOff"}}
+OURS = {"app.kubernetes.io/component": "node"}
+
+
+def test_an_agent_that_does_not_run_is_told_with_its_reason_and_gives_way_to_one_that_does():
+    found = [
+        pod("controller", "controller", RUNNING, labels={"app.kubernetes.io/component": "controller"}),
+        pod("going", "agent", WAITING, "n1", OURS),
+        pod("coming", "agent", RUNNING, "n1", OURS),
+        pod("waits", "agent", WAITING, "n2", OURS),
+        pod("new", "other", RUNNING, "n3", OURS),
+        pod("nowhere", "agent", RUNNING, None, OURS),
+    ]
+    told = [
+        Agent("n1", "coming"),
+        Agent("n2", "waits", "its agent does not run: pod waits is CrashLoopBackOff"),
+        Agent("n3", "new", "its agent does not run: pod new is Running"),
+    ]
+    assert agents(found) == told
+    assert agents([kept(item) for item in found]) == told
+
+
+def test_of_captured_pods_those_with_a_proxy_have_logs_and_the_nodes_of_the_others_need_an_agent():
+    sidecar, node = {"exitway.dev/captured": "sidecar"}, {"exitway.dev/captured": "node"}
+    found = [
+        pod("runs", "exitway-proxy", RUNNING, labels=sidecar),
+        pod("crashes", "exitway-proxy", WAITING, labels=sidecar, restarts=3),
+        pod("waits", "exitway-proxy", WAITING, labels=sidecar),
+        pod("unknown", "app", RUNNING, labels=sidecar),
+        pod("served", "app", RUNNING, "n1", node),
+        pod("unserved", "app", RUNNING, "n2", node),
+        pod("pending", "app", WAITING, None, node),
+    ]
+    assert [(one.at, one.begun) for one in logged(found)] == [
+        ("pod/shop/runs", True), ("pod/shop/crashes", True), ("pod/shop/waits", False), ("pod/shop/unknown", False),
+    ]  # fmt: skip
+    assert list(unserved(found, [Agent("n1", "agent")])) == ["n2"]
+
+
+def test_all_that_are_silent_for_one_reason_are_one_problem():
+    why = "pods is forbidden"
+    silent = [Silent("node/b", why, "ask"), Silent("pod/shop/w", "it is late"), Silent("node/a", why, "ask")]
+    found = problems(Answer(silent=silent, cut=True))
+    assert [(one.code, one.message, one.hint) for one in found[:2]] == [
+        ("EXW1603", "node/a, node/b: pods is forbidden", "ask"),
+        ("EXW1603", "pod/shop/w: it is late", ""),
+    ]
+    assert [one.code for one in found[2:]] == ["EXW1605"]
+    assert problems(Answer()) == []
