@@ -1,6 +1,7 @@
 """Rules and calls, and what is said of them: each fact that decides is in some text, word by word."""
 
 import textwrap
+from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_network
 
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from exitway.explain.explanation import explain
 from exitway.explain.scene import Way
 from exitway.explain.sheet import as_json, lines
-from exitway.explain.target import read_target
-from exitway.names.call import Verdict
+from exitway.explain.target import read_call, read_target
+from exitway.names.call import Reason, Verdict
 from exitway.policy.decide import decide
 from exitway.resources import kinds
 from exitway.resources.problem import Problems
@@ -202,6 +203,16 @@ def test_it_is_said_that_a_rule_that_is_offered_holds_everywhere():
     note = "a rule of exitway-system lets it out of every namespace"
     assert explain(scene(HTTPBIN, namespace="exitway-system"), asked).caveats == (note,)
     assert note not in explain(scene(HTTPBIN), asked).caveats
+
+
+def test_a_denial_of_a_method_is_near_whatever_a_header_asks_for():
+    no = rule(
+        "no", "{action: DENY, to: [{hosts: [rest.example], ports: [{number: 80, protocol: HTTP}], methods: [GET]}]}"
+    )
+    call = replace(read_call("http://rest.example/v1/a"), overridden=True)
+    explanation = explain(scene(REST, no), call)
+    assert explanation.decision.reason is Reason.DENIED
+    assert (explanation.near[0].rule, explanation.target) == (no.key, 0)
 
 
 def test_the_least_rule_is_tried_before_it_is_offered():

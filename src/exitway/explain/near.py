@@ -76,7 +76,7 @@ def _differences(intent: Intent, target: Target, scene: Scene, call: Call) -> It
     yield from _concern(intent, scene)
     yield from _port(target, call)
     if call.sort is Sort.HTTP and not target.direct:
-        yield from _request(target, call)
+        yield from _request(intent, target, call)
 
 
 def _destination(target: Target, call: Call) -> Differing | None:
@@ -140,11 +140,11 @@ def _how(port: Port) -> str:
     return {Protocol.TLS: "TLS: https://", Protocol.TCP: "TCP"}.get(port.protocol, f"{port.protocol}: http://")
 
 
-def _request(target: Target, call: Call) -> Iterator[Differing]:
+def _request(intent: Intent, target: Target, call: Call) -> Iterator[Differing]:
     if target.methods:
         if call.method not in target.methods:
             yield Differing(f"{_allowed(target.methods)}, you asked with {call.method}", 1)
-        elif call.overridden or not is_upper_case(call.method):
+        elif intent.action is Action.ALLOW and (call.overridden or not is_upper_case(call.method)):
             yield Differing("a header asks for another method", 1)
     path = call.path.partition("?")[0]
     if target.paths:
