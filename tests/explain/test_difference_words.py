@@ -7,6 +7,7 @@ import pytest
 
 from exitway.explain.differences.labels import TooManyClasses
 from exitway.explain.differences.merge import differences
+from exitway.explain.differences.port import changed_ports
 from exitway.explain.differences.report import (
     Locate,
     destination_text,
@@ -147,6 +148,14 @@ def test_an_example_says_what_could_not_be_guessed():
 def test_nothing_is_said_in_a_sentence():
     nowhere = Locate(lambda _: "", lambda _: "")
     assert list(text([], nowhere)) == [summary([])] == ["No difference in meaning."]
+
+
+def test_of_names_of_which_the_same_rules_speak_two_stand_for_all():
+    names = intent("names", " ".join(f"h{number}.example" for number in range(300)), "80/HTTP")
+    other = intent("other", "*.test", "80/HTTP", methods="GET")
+    deny = intent("no", "192.0.2.0/24", "80/TCP", action=DENY)
+    (port,) = changed_ports([names, other], [names, other, deny])
+    assert [str(host) for host, _ in port.fronts] == ["h0.example", "h1.example", "*.test"]
 
 
 def test_more_classes_than_can_be_compared_are_said():

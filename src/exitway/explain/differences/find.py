@@ -100,9 +100,8 @@ class Finder:
         if not any(one.is_of_dialled and one.intent.action is Action.DENY for one in said) and not port.whole:
             return
         destination = Destination(Sort.HTTP, port.number, to, dialled=Dialled.FRONT)
-        for other in port.hosts:
-            of_other = port.of_host(other)
-            if other != to and any(one.sort is Sort.HTTP for one in of_other):
+        for other, of_other in port.fronts:
+            if other != to:
                 name = name_in(other, port.hosts)
                 calls = _grid(of_other).calls(replace(dialled, sort=Sort.HTTP, name=name))
                 intents = port.intents([*said, *of_other])

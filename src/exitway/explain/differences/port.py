@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import ip_network
 from typing import NamedTuple
 
@@ -46,6 +47,16 @@ class Port:
     def of_network(self, network: Network) -> list[Saying]:
         """What is said of all addresses of a network."""
         return [saying for wider in wider_networks(network) for saying in self.networks.get(wider, ())]
+
+    @cached_property
+    def fronts(self) -> list[tuple[Host, list[Saying]]]:
+        """Patterns at which rules speak of requests, and what is said of them. Of those of which the same rules do so, two stand for all."""
+        alike: dict[object, list[tuple[Host, list[Saying]]]] = {}
+        for host in self.hosts:
+            said = self.of_host(host)
+            if rules := frozenset((id(one.intent), id(one.target)) for one in said if one.sort is Sort.HTTP):
+                alike.setdefault((rules, host.suffix == LOCAL_HOST), []).append((host, said))
+        return [front for those in alike.values() for front in those[:2]]
 
     def touched_hosts(self) -> Iterator[Host]:
         """The patterns of which a changed rule speaks."""
