@@ -15,6 +15,8 @@ from exitway.names.cluster import XDS_PORT
 from exitway.xds.message import answer, told
 
 METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
+_GARBLED = "TSI_DATA_CORRUPTED"
+"""On a machine that is busy, gRPC's own TLS does not read what it has written (https://github.com/grpc/grpc/issues/28557). A proxy connects anew."""
 Held = dict[str, dict[str, str]]
 
 
@@ -34,16 +36,20 @@ class Stream:
         self.received: list[bytes] = []
         self.held: Held = {kind: dict(held.get(kind, {})) for kind in (CLUSTER, LISTENER, ROUTE_CONFIGURATION)}
         self.bodies: dict[str, bytes] = {}
-        self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._came = threading.Condition()
-        metadata = (("authorization", f"Bearer {token}"),) if token else ()
-        self._out.put(ask(CLUSTER, held=self.held[CLUSTER], node=node))
-        self._out.put(ask(LISTENER, held=self.held[LISTENER]))
-        self._out.put(ask(ROUTE_CONFIGURATION, ("http",), held=self.held[ROUTE_CONFIGURATION]))
-        self._call = channel.stream_stream(METHOD)(iter(self._out.get, None), metadata=metadata)
         self.error: grpc.RpcError | None = None
+        self._came = threading.Condition()
+        self._channel, self._token, self._node = channel, token, node
+        self._begin()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def _begin(self) -> None:
+        self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        metadata = (("authorization", f"Bearer {self._token}"),) if self._token else ()
+        self._out.put(ask(CLUSTER, held=self.held[CLUSTER], node=self._node))
+        self._out.put(ask(LISTENER, held=self.held[LISTENER]))
+        self._out.put(ask(ROUTE_CONFIGURATION, ("http",), held=self.held[ROUTE_CONFIGURATION]))
+        self._call = self._channel.stream_stream(METHOD)(iter(self._out.get, None), metadata=metadata)
 
     def wait(self, text: bytes, *, gone: bool = False, seconds: float = 15) -> None:
         """Wait until the text is in what the proxy holds, or is in it no more."""
@@ -75,6 +81,10 @@ class Stream:
             for data in self._call:
                 self._take(data)
         except grpc.RpcError as error:
+            if _GARBLED in (error.details() or ""):
+                self._begin()
+                self._read()
+                return
             with self._came:
                 self.error = error
                 self._came.notify_all()

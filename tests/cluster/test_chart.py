@@ -178,6 +178,7 @@ def test_accounts_may_do_no_more_than_they_need(cluster):
             for verb in ("patch", "delete")
         ),
         (name, "secrets", "update"),
+        (name, "configmaps", "patch"),
     }
     named = [rule for document in render() if document["kind"] in ("ClusterRole", "Role") for rule in document["rules"]]
     for rule in named:
