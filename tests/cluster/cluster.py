@@ -174,11 +174,15 @@ class Namespace:
         self.kubectl("wait", "--for=condition=Programmed", f"egressrules.exitway.dev/{name}", "--timeout=30s")
 
 
+OF_A_TEST = "of-a-test"
+"""Label of the namespaces that tests make."""
+
+
 @contextmanager
 def new_namespace(labels: Mapping[str, str], name: str = "") -> Iterator[Namespace]:
     """A namespace with these labels, for as long as the block."""
     name = name or f"test-{uuid.uuid4().hex[:8]}"
-    metadata = {"name": name, "labels": dict(labels)}
+    metadata = {"name": name, "labels": {**labels, OF_A_TEST: "true"}}
     kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
     try:
         kubectl("wait", "-n", name, "--for=create", "serviceaccount/default", "--timeout=30s")

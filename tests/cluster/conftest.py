@@ -17,6 +17,7 @@ from tests.cluster.cluster import (
     CLIENT,
     IMAGE,
     KUBE,
+    OF_A_TEST,
     REPOSITORY,
     STATE,
     SYSTEM,
@@ -70,6 +71,7 @@ def cluster() -> Iterator[None]:
         with _measured("node"):
             run(KUBE / "up", seconds=SLOW)
             run(KUBE / "world")
+            kubectl("delete", "namespaces", "-l", OF_A_TEST)  # of a session that was killed: we would see its rules
         yield
 
 
