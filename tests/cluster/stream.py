@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -15,8 +16,8 @@ from exitway.names.cluster import XDS_PORT
 from exitway.xds.message import answer, told
 
 METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
-_GARBLED = "TSI_DATA_CORRUPTED"
-"""On a machine that is busy, gRPC's own TLS does not read what it has written (https://github.com/grpc/grpc/issues/28557). A proxy connects anew."""
+_BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN)
+"""The connection has ended: it is begun anew, as if it had never been. On a busy machine gRPC's own TLS garbles one (https://github.com/grpc/grpc/issues/28557)."""
 Held = dict[str, dict[str, str]]
 
 
@@ -33,22 +34,22 @@ class Stream:
     """``received``: every response, as bytes; ``held``: versions by type and name; ``bodies``: what the resources say."""
 
     def __init__(self, channel: grpc.Channel, token: str, node: str, held: Held) -> None:
-        self.received: list[bytes] = []
-        self.held: Held = {kind: dict(held.get(kind, {})) for kind in (CLUSTER, LISTENER, ROUTE_CONFIGURATION)}
-        self.bodies: dict[str, bytes] = {}
         self.error: grpc.RpcError | None = None
         self._came = threading.Condition()
-        self._channel, self._token, self._node = channel, token, node
+        self._channel, self._token, self._node, self._known = channel, token, node, held
         self._begin()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _begin(self) -> None:
+        self.received: list[bytes] = []
+        self.held: Held = {kind: dict(self._known.get(kind, {})) for kind in (CLUSTER, LISTENER, ROUTE_CONFIGURATION)}
+        self.bodies: dict[str, bytes] = {}
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        metadata = (("authorization", f"Bearer {self._token}"),) if self._token else ()
         self._out.put(ask(CLUSTER, held=self.held[CLUSTER], node=self._node))
         self._out.put(ask(LISTENER, held=self.held[LISTENER]))
         self._out.put(ask(ROUTE_CONFIGURATION, ("http",), held=self.held[ROUTE_CONFIGURATION]))
+        metadata = (("authorization", f"Bearer {self._token}"),) if self._token else ()
         self._call = self._channel.stream_stream(METHOD)(iter(self._out.get, None), metadata=metadata)
 
     def wait(self, text: bytes, *, gone: bool = False, seconds: float = 15) -> None:
@@ -77,17 +78,19 @@ class Stream:
         self._call.cancel()
 
     def _read(self) -> None:
-        try:
-            for data in self._call:
-                self._take(data)
-        except grpc.RpcError as error:
-            if _GARBLED in (error.details() or ""):
-                self._begin()
-                self._read()
-                return
-            with self._came:
-                self.error = error
-                self._came.notify_all()
+        while True:
+            try:
+                for data in self._call:
+                    self._take(data)
+            except grpc.RpcError as error:
+                if error.code() in _BROKEN:
+                    time.sleep(0.1)
+                    self._begin()
+                    continue
+                with self._came:
+                    self.error = error
+                    self._came.notify_all()
+            return
 
     def _take(self, data: bytes) -> None:
         response = told(data)
