@@ -25,6 +25,7 @@ class Owners:
 
     def began(self, running: Mapping[str, Running], identity: str, local: str, remote: str) -> None:
         """A connection of this workload has just begun: a short command will soon be gone."""
+        self._found.pop((identity, local, remote), None)  # of an earlier one with the same port
         if found := self._look(running, identity, local, remote):
             self._keep((identity, local, remote), found, _BEGUN_SECONDS)
 
