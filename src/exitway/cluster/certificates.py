@@ -82,8 +82,8 @@ class Certificates:
             try:
                 await self._renew()
                 self._load()
-                await self._publish()
                 await self._tell_webhooks()
+                await self._publish()
             except KubeError as error:
                 _log.warning("certificates: %s", error)
                 pause = max(RETRY_SECONDS, error.retry_after_seconds)
@@ -130,15 +130,6 @@ class Certificates:
         self.expiry = load_pem_x509_certificate(chain).not_valid_after_utc.timestamp()
         self.ready.set()
 
-    async def _publish(self) -> None:
-        """Have agents trust what we serve with."""
-        authorities = self.authorities.decode()
-        for (namespace, name), published in self._published.objects.items() if authorities else ():
-            if (published.get("data") or {}).get("ca.crt") != authorities:
-                path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
-                data = {"data": {"ca.crt": authorities}}
-                await self._kube.request("PATCH", path, data, content_type=MERGE_PATCH)
-
     async def _tell_webhooks(self) -> None:
         """Have the API server trust what we serve with."""
         bundle = base64.b64encode(self.authorities).decode()
@@ -149,6 +140,15 @@ class Certificates:
                     name = configuration["metadata"]["name"]
                     await self._kube.request("PATCH", f"{path}/{name}", patch, content_type=JSON_PATCH)
                     _log.info("%s has new certificate authorities", path.rpartition("/")[2])
+
+    async def _publish(self) -> None:
+        """Have agents trust what we serve with."""
+        authorities = self.authorities.decode()
+        for (namespace, name), published in self._published.objects.items() if authorities else ():
+            if (published.get("data") or {}).get("ca.crt") != authorities:
+                path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+                data = {"data": {"ca.crt": authorities}}
+                await self._kube.request("PATCH", path, data, content_type=MERGE_PATCH)
 
 
 def bundle_patch(configuration: Json, bundle: str) -> list[Json]:
