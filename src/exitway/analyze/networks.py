@@ -13,7 +13,7 @@ from exitway.analyze.finding import Finding, Severity
 from exitway.analyze.known import RESOLVER_ADDRESSES
 from exitway.analyze.overlap import meet
 from exitway.analyze.patterns import DNS_PORTS, resolver
-from exitway.names.guard import ALWAYS, PRIVATE, is_private
+from exitway.names.guard import ALWAYS_NETWORKS, PRIVATE, is_private
 from exitway.names.host import Host
 from exitway.names.public_suffix import shared_by
 from exitway.names.workload import SYSTEM_NAMESPACE
@@ -25,7 +25,6 @@ _WIDE = {4: 12, 6: 28}
 _TELLING = 16
 """What a network with a shorter prefix holds is not told one by one."""
 _SHOWN = 3
-_ALWAYS = tuple(map(ip_network, ALWAYS))
 _PRIVATE = tuple(map(ip_network, PRIVATE))
 _METADATA = ip_address("169.254.169.254")
 
@@ -58,7 +57,7 @@ def _local(network: Network) -> str:
     """What of the machine's own the network holds."""
     if _METADATA in network:
         return f"{_METADATA}, where clouds give out a machine's credentials"
-    held = next((one for one in _ALWAYS if one.version == network.version and one.overlaps(network)), None)
+    held = next((one for one in ALWAYS_NETWORKS if one.version == network.version and one.overlaps(network)), None)
     if held is None:
         return ""
     return "the machine's own loopback" if held.is_loopback else f"link-local or metadata addresses ({held})"

@@ -16,17 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_network
 
 from exitway.capture.ruleset import BEGUN, LOG_GROUP
 from exitway.capture.table import comment, elements, removal
 from exitway.names.address import CAPTURE_PORT, TCP_PORT
 from exitway.names.cluster import ADDRESS_MARK, CAPTURE_TABLE, CAPTURED_MARK, INBOUND_MARK, PROXY_MARK
-from exitway.names.guard import ALWAYS, NEVER, Network
+from exitway.names.guard import ALWAYS, ALWAYS_NETWORKS, NEVER, Network
 from exitway.names.ranges import joined, without
 
 _FAMILIES = ((4, "ip", "ipv4_addr", "127.0.0.1"), (6, "ip6", "ipv6_addr", "[::1]"))
-_ALWAYS = tuple(map(ip_network, ALWAYS))
 _DNS = 53
 
 
@@ -139,7 +137,7 @@ _NEIGHBOURS = "nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert, mld-l
 
 
 def _sets(capture: PodCapture) -> str:
-    cluster = [part for network in capture.cluster for part in without(network, _ALWAYS)]
+    cluster = [part for network in capture.cluster for part in without(network, ALWAYS_NETWORKS)]
     sets = [
         f"\tset cluster{version} {{ type {kind}; flags interval;{elements(joined(cluster, version))} }}\n"
         for version, _, kind, _ in _FAMILIES

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv6Address
 
 from exitway.capture.table import digest, elements, removal
-from exitway.names.guard import ALWAYS, Network
+from exitway.names.guard import ALWAYS_NETWORKS, Network
 from exitway.names.ranges import joined, without
 
-_ALWAYS = tuple(map(ip_network, ALWAYS))
 _SPEECH = ((4, "ip", "ipv4_addr", ()), (6, "ip6", "ipv6_addr", ("fe80::/10", "::")))
 """In IPv6, a pod also speaks from link-local addresses, and from none before it has one; to its neighbours only."""
 
@@ -36,7 +35,7 @@ def table(owner: str) -> str:
 
 def ruleset(owner: str, outlets: Iterable[Outlet], cluster: Iterable[Network]) -> str:
     """Replaces it, in one transaction. Connections that came to a pod from elsewhere are answered."""
-    outlets, cluster = list(outlets), [part for network in cluster for part in without(network, _ALWAYS)]
+    outlets, cluster = list(outlets), [part for network in cluster for part in without(network, ALWAYS_NETWORKS)]
     refused = [
         f"{ip} saddr @pods{version} {ip} daddr != @cluster{version} goto refuse" for version, ip, _, _ in _SPEECH
     ]

@@ -42,7 +42,7 @@ class ClusterClient:
             Refusal: the server answered with a Status.
             Unreachable: nobody answered.
         """
-        return _bare(self._run(asyncio.wait_for(self._kube.request(method, path, body), patience_seconds)))
+        return _bare(self.run(asyncio.wait_for(self._kube.request(method, path, body), patience_seconds)))
 
     def stream(self, path: str) -> Iterator[Any]:
         """One JSON value for each line of the answer (a watch), until the server ends it. Raises as :meth:`request`.
@@ -65,7 +65,7 @@ class ClusterClient:
 
     def change(self, body: Mapping[str, Any]) -> Any:
         """Make changes, as far as a cluster allows all or none: request and answer as in :mod:`exitway.api.changes`. Raises as :meth:`request`."""
-        done, silent = self._run(self._change(body))
+        done, silent = self.run(self._change(body))
         results = [
             {"key": str(one.key), "type": one.key.type, "namespace": one.key.namespace, "name": one.key.name}
             | {"outcome": one.outcome, "resourceVersion": one.version}
@@ -87,15 +87,11 @@ class ClusterClient:
 
     def report(self) -> Any:
         """How Exitway stands in the cluster (:mod:`exitway.cluster.report`). Raises as :meth:`request`."""
-        return self._run(report(self._kube))
+        return self.run(report(self._kube))
 
     def fleet(self, choice: Choice) -> Fleet:
         """Those who have flows."""
         return Fleet(self._kube, self._kubectl, choice)
-
-    def run(self, doing: Coroutine[Any, Any, T]) -> T:
-        """What a part of it that speaks with the API server does. Raises as :meth:`request`."""
-        return self._run(doing)
 
     def standing(self, wire: Mapping[str, Any]) -> list[str]:
         """Whether proxies have taken the rule, in sentences, as its status says."""
@@ -118,7 +114,8 @@ class ClusterClient:
         self._runner.run(self._kube.close())
         self._runner.close()
 
-    def _run(self, doing: Coroutine[Any, Any, T]) -> T:
+    def run(self, doing: Coroutine[Any, Any, T]) -> T:
+        """What a part of it that speaks with the API server does. Raises as :meth:`request`."""
         return _in_our_words(lambda: self._runner.run(doing))
 
 

@@ -12,6 +12,7 @@ from exitway.cluster.policies import Policies
 from exitway.flows.entry import Hindsight, Observed
 from exitway.kube.client import Kube
 from exitway.kube.error import KubeError
+from exitway.kube.reflector import items_of
 from exitway.names.key import Key
 from exitway.names.workload import SYSTEM_NAMESPACE
 from exitway.resources.kind_names import KIND_NAMES
@@ -53,11 +54,9 @@ class RulesNow:
         namespaces = sorted({self._namespace, SYSTEM_NAMESPACE})
         return [item for kind in KIND_NAMES for one in namespaces for item in await self._list(collection(kind, one))]
 
-    async def _list(self, path: str) -> list[Json]:
-        """The items of a list do not say what they are."""
-        answer = await self._kube.request("GET", path)
-        kind = answer["kind"].removesuffix("List")
-        return [{**item, "apiVersion": answer["apiVersion"], "kind": kind} for item in answer["items"]]
+    async def _list(self, path: str) -> Iterable[Json]:
+        answer: Json = await self._kube.request("GET", path)
+        return items_of(answer)
 
     def observed(self, pod: Logged) -> Observed:
         """What its lines are read with: its labels, too, are those that it has now."""

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 
 from exitway.explain.scene import Scene, Way
 from exitway.names.call import Call, Decision, Sort
-from exitway.names.guard import ALWAYS, NEVER
+from exitway.names.guard import NEVER, audited
 from exitway.names.host import LOCAL_HOST
 
 HTTP1_METHODS = (
@@ -17,7 +17,7 @@ HTTP1_METHODS = (
 )  # fmt: skip
 """What Envoy 1.40 reads over HTTP/1 (``source/common/http/http1/balsa_parser.cc``; tried one by one)."""
 
-_NEVER, _ALWAYS = tuple(map(ip_network, NEVER)), tuple(map(ip_network, ALWAYS))
+_NEVER = tuple(map(ip_network, NEVER))
 
 
 def caveats(scene: Scene, call: Call, decision: Decision, way: Way) -> Iterator[str]:
@@ -55,14 +55,14 @@ def _of_the_audit(call: Call) -> str:
 
 def is_inward(address: str) -> bool:
     """Whether it is one that nothing leads to but a rule that names it: metadata, link-local, loopback, or nobody's."""
-    return any(ip_address(address) in network for network in (*_NEVER, *_ALWAYS)) if address else False
+    return bool(address) and not audited(ip_address(address))
 
 
 def inward_text(address: str) -> str:
     """What is to be said of it."""
     if any(ip_address(address) in network for network in _NEVER):
         return f"{address} is nobody's address"
-    danger = "who reaches it may get credentials of the machine; only a rule for it (cidrs, TCP) lets it out"
+    danger = "who reaches it may get credentials of the machine; only a rule for it (cidrs, TCP) lets it out, and in a cluster nothing"
     return f"{address} is a metadata, loopback or link-local address: {danger}"
 
 

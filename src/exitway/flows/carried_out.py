@@ -9,7 +9,6 @@ from exitway.envoy import matcher
 from exitway.names.call import Decision, Reason, Verdict
 from exitway.names.key import Key
 
-_REASONS = frozenset(reason.value for reason in Reason)
 _BY_RULE = (Reason.RULE, Reason.DENIED)
 
 
@@ -80,5 +79,4 @@ def _done(entry: Mapping[str, Any], decided: Decision) -> tuple[Verdict, Reason]
 
 def _given(answer: str) -> Reason:
     """The reason in the proxy's answer; that nothing allows it, where it never came to a rule."""
-    given = answer.partition("; ")[2].removeprefix("reason=")
-    return Reason(given) if given in _REASONS else Reason.NO_RULE
+    return Reason.read(answer.partition("; ")[2].removeprefix("reason="), Reason.NO_RULE)

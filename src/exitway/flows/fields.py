@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
-from ipaddress import ip_address
 from typing import Any
 
 from exitway.envoy import matcher
 from exitway.flows.flow import is_stamp
-from exitway.names.address import endpoint
+from exitway.names.address import is_endpoint
 
 _CHAINS = (matcher.HTTP, matcher.TLS, matcher.TCP, matcher.NAMED, matcher.DENY)
 _TEXTS = ("authority", "decision", "details", "failure", "flags", "protocol", "sni")
 _TEXTS_OF_THIS = ("method", "path", "peer")
 _ENDS_OF_THIS = ("from", "to")
 _STATUSES = range(1000)
-
-_MOST_KNOWN = 1000
-"""Destinations that need no second look: most are called often."""
 
 
 class Unreadable(ValueError):  # noqa: N818 - it says what the line is
@@ -74,13 +69,4 @@ def _is_status(value: object) -> bool:
 
 def _is_end(value: object) -> bool:
     """``address:port``."""
-    return isinstance(value, str) and _has_address_and_port(value)
-
-
-@lru_cache(_MOST_KNOWN)
-def _has_address_and_port(value: str) -> bool:
-    try:
-        ip_address(endpoint(value)[0])
-    except ValueError:
-        return False
-    return True
+    return isinstance(value, str) and is_endpoint(value)

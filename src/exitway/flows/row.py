@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from exitway.flows.flow import Flow, is_stamp
-from exitway.names.address import endpoint
+from exitway.names.address import is_endpoint
 from exitway.names.call import Decision, Reason, Verdict
 from exitway.names.key import Key
 
@@ -35,7 +35,7 @@ def flow_of(row: Sequence[Any]) -> Flow:
     found: Mapping[str, Any] = dict(zip(COLUMNS, row, strict=True))
     if wrong := [name for name, value in found.items() if type(value) is not (int if name in _NUMBERS else str)]:
         raise ValueError(f"of flow {found['id']} this is of another type: {', '.join(wrong)}")
-    if not (_is_address(found["address"]) and _is_end(found["upstream"])):
+    if not (_is_address(found["address"]) and (not found["upstream"] or is_endpoint(found["upstream"]))):
         raise ValueError(f"of flow {found['id']} an address is none")
     labels = json.loads(found["labels"] or "{}")
     if not (is_stamp(found["time"]) and is_stamp(found["last"]) and isinstance(labels, dict)):
@@ -58,15 +58,6 @@ def _is_address(text: str) -> bool:
     """Or empty."""
     try:
         return not text or ip_address(text) is not None
-    except ValueError:
-        return False
-
-
-@lru_cache(10_000)
-def _is_end(text: str) -> bool:
-    """``address:port``, or empty."""
-    try:
-        return not text or ip_address(endpoint(text)[0]) is not None
     except ValueError:
         return False
 

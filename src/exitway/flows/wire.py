@@ -13,7 +13,6 @@ from exitway.names.call import Decision, Reason, Verdict
 from exitway.names.key import Key
 
 _FIELDS = {field.name: field.type for field in fields(Flow) if field.type in ("str", "int")}
-_REASONS = frozenset(reason.value for reason in Reason)
 
 
 def read(line: bytes, at: str) -> Flow:
@@ -42,7 +41,7 @@ def read(line: bytes, at: str) -> Flow:
 
 
 def _decision(wire: Mapping[str, Any]) -> Decision:
-    reason = Reason(wire["reason"]) if wire["reason"] in _REASONS else Reason.UNKNOWN
+    reason = Reason.read(wire["reason"], Reason.UNKNOWN)
     parts = (wire.get("rule") or "").split("/")
     because = Key(*parts) if len(parts) == 3 else None
     return Decision(Verdict(wire["verdict"]), reason, because, bool(wire.get("direct")))

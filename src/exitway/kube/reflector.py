@@ -12,7 +12,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from typing import Any, Never
@@ -93,10 +93,7 @@ class Reflector:
         found, page = dict[Name, Json](), dict[str, str]()
         while True:
             answer = await self._kube.request("GET", self._path, params={**self._params, "limit": str(PAGE), **page})
-            for item in answer["items"] or []:
-                # The items of a list do not say what they are; those of a watch do.
-                item.update(apiVersion=answer["apiVersion"], kind=answer["kind"].removesuffix("List"))
-                found[_name(item)] = self._kept(item)
+            found |= {_name(item): self._kept(item) for item in items_of(answer)}
             if not (follows := answer["metadata"].get("continue")):
                 break
             page = {"continue": follows}
@@ -174,6 +171,14 @@ class Reflector:
         least, most = BACKOFF_SECONDS
         pause: float = min(most, least * 2.0 ** min(self._failures - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - to spread load
         return max(pause, self.error.retry_after_seconds if self.error else 0.0)
+
+
+def items_of(answer: Json) -> Iterator[Json]:
+    """The items of a list. They do not say what they are; those of a watch do."""
+    kind = answer["kind"].removesuffix("List")
+    for item in answer["items"] or []:
+        item.update(apiVersion=answer["apiVersion"], kind=kind)
+        yield item
 
 
 def _name(item: Json) -> Name:

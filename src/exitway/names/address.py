@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_network
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
 
 from exitway.names.cluster import HASHED_IPV4
 
@@ -49,6 +50,15 @@ def endpoint(text: str) -> tuple[str, int]:
     if int(port) not in _PORTS:
         raise ValueError(f"{port} is no port")
     return address.strip("[]"), int(port)
+
+
+@lru_cache(10_000)
+def is_endpoint(text: str) -> bool:
+    """Whether it is an IP address with a port. Records ask again and again about the same."""
+    try:
+        return ip_address(endpoint(text)[0]) is not None
+    except ValueError:
+        return False
 
 
 def name_server(text: str) -> tuple[str, int]:

@@ -60,6 +60,11 @@ class Reason(StrEnum):
     NOT_CAPTURED = "not-proxied"  # neither TCP nor anything else that a rule could allow (UDP, ICMP, ...)
     UNKNOWN = "unknown"  # no record says it: rules may have changed since the proxy of a pod wrote its line
 
+    @classmethod
+    def read(cls, text: str, otherwise: Reason) -> Reason:
+        """The reason that is called so; ``otherwise``: where there is none."""
+        return cls(text) if text in cls._value2member_map_ else otherwise
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

@@ -28,7 +28,8 @@ ALWAYS = (
 No audit leads there, and no IP range means them.
 """
 
-_ALWAYS = tuple(map(ip_network, ALWAYS))
+ALWAYS_NETWORKS: tuple[Network, ...] = tuple(map(ip_network, ALWAYS))
+"""The same, read."""
 _PRIVATE = tuple(map(ip_network, PRIVATE))
 _NEVER = tuple(map(ip_network, NEVER))
 
@@ -50,7 +51,7 @@ def permitted(
 
 def audited(address: IPv4Address | IPv6Address) -> bool:
     """Whether an audit lets through what leads to this address."""
-    return not any(address in network for network in (*_NEVER, *_ALWAYS))
+    return not any(address in network for network in (*_NEVER, *ALWAYS_NETWORKS))
 
 
 def is_private(network: Network) -> bool:
