@@ -98,7 +98,8 @@ class Page:
         self.call("Input.insertText", text=text)
 
     def click(self, selector: str) -> None:
-        """A click of the mouse in the middle of an element."""
+        """A click of the mouse in the middle of an element, when it is there."""
+        self.until(f"document.querySelector({json.dumps(selector)}) != null")
         script = f"(() => {{const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]}})()"
         x, y = self.run(script)
         for kind in ("mousePressed", "mouseReleased"):
