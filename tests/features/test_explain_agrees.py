@@ -129,6 +129,9 @@ def our_rule(chance, number):
             to |= {"methods": chance.sample(METHODS, chance.randint(1, 2))} if chance.random() < 0.3 else {}
             to |= {"paths": chance.sample(PATTERNS, chance.randint(1, 2))} if chance.random() < 0.3 else {}
     spec = {"action": chance.choice(["ALLOW", "ALLOW", "ALLOW", "DENY"]), "to": [to]}
+    over_tls = [port for port in to["ports"] if port["number"] == 443 and port["protocol"] == "HTTP"]
+    if over_tls and spec["action"] == "ALLOW":  # as those of v1alpha2 have it: one name and port are not both
+        to |= {"ports": over_tls, "originateTLS": True}
     if chance.random() < 0.2:
         spec["workloadSelector"] = {"matchLabels": {"app": chance.choice(["checkout", "checkout", "cart"])}}
     if chance.random() < 0.1:

@@ -143,7 +143,7 @@ def verified(host, file="", port="443/HTTP", **fields):
         (verified("*.b.example", "/one"), verified("*.a.example", "/two"), True),
         (verified("*.b.example", "/one"), verified("b.example", "/two"), True),
         (verified("a.example", "/one"), verified("a.example", "/two", "8443/HTTP"), True),
-        (verified("a.example", "/one"), exitway(to("a.example", "443/HTTP")), True),
+        (verified("a.example", "/one"), exitway(to("a.example", "443/TLS")), True),
         (verified("a.example", "/one"), verified("a.example", "/two", namespace="billing"), True),
         (verified("a.example", "/one"), verified("a.example", "/two", namespace=SYSTEM_NAMESPACE), False),
         (
@@ -162,6 +162,39 @@ def test_two_rules_verify_a_server_alike(first, second, agree):
     for one, other in ((first, second), (second, first)):
         said = added_one_by_one(one | {"metadata": one["metadata"] | {"name": "one"}}, other)
         assert [code for code, _, _ in said[1]] == ([] if agree else ["EXW0403"])
+
+
+@pytest.mark.parametrize(
+    ("clear_text", "agree"),
+    [
+        (exitway(to("a.example", "443/HTTP")), False),
+        (exitway(to("a.example", "443/GRPC", methods=["POST"])), False),
+        (exitway(to("a.example", "443/HTTP", direct=True)), False),
+        (exitway(to("*.example", "443/HTTP"), namespace=SYSTEM_NAMESPACE), False),
+        (istio("a.example", "443/http"), False),
+        (exitway(to("a.example", "80/HTTP")), True),
+        (exitway(to("b.example", "443/HTTP")), True),
+        (exitway(to("a.example", "443/TLS")), True),
+        (exitway(to("a.example", "443/HTTP"), action="DENY"), True),
+        (exitway(to("a.example", "443/HTTP"), namespace="billing"), True),
+        (exitway(to("a.example", "443/HTTP"), workloadSelector={"matchLabels": {"app": "one"}}), False),
+    ],
+)
+def test_two_rules_say_the_same_of_who_speaks_tls(clear_text, agree):
+    for one, other in ((verified("a.example"), clear_text), (clear_text, verified("a.example"))):
+        said = added_one_by_one(one | {"metadata": one["metadata"] | {"name": "one"}}, other)
+        assert [code for code, _, _ in said[1]] == ([] if agree else ["EXW0404"])
+
+
+def test_rules_that_leave_clear_text_may_be_followed_by_tls():
+    over_tls, clear_text = read(verified("a.example", name="one")), read(exitway(to("a.example", "443/HTTP")))
+    registry = Registry().changed([clear_text], revision=1)
+    (problem,) = conflicts(registry, over_tls)
+    message = "requests to a.example at port 443 go on over TLS, and by egress-rule/shop/rule in clear text"
+    assert problem.message == message
+    assert not conflicts(registry, read(verified("a.example")))
+    registry = registry.changed([read(exitway(to("a.example", "80/HTTP")))], revision=2)
+    assert not conflicts(registry, over_tls)
 
 
 def test_a_rule_does_not_contradict_its_former_self_and_may_contradict_itself():

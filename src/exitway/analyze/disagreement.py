@@ -28,6 +28,8 @@ def contradictions(resources: Sequence[Resource]) -> Iterator[Finding]:
     before = Registry()
     for resource in concerned:
         for problem in conflicts(before, resource):
+            if problem.code == "EXW0404":  # :func:`origination` says where
+                continue
             message = f"{problem.message} ({problem.code})"
             yield replace(found("EXW2001", resource.key, message, problem.hint), field=problem.field)
         before = before.changed(put=[resource], revision=1)

@@ -78,6 +78,7 @@ CATALOGUE = {
     "EXW0401": "two rules for one destination",
     "EXW0402": "two protocols on one port",
     "EXW0403": "two certificate authorities for one destination and port",
+    "EXW0404": "TLS and clear text for one destination and port",
     "EXW0501": "the store cannot be opened or written",
     "EXW0502": "the store is missing, but its log is there",
     "EXW0503": "the store is in use by another server",

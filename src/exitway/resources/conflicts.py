@@ -4,7 +4,8 @@ v1alpha2 rules conflict by the rules of Istio (``pilot/pkg/model/egress_rules.go
 of protocol. Istio applied them to all namespaces together, dropped the loser and told nobody; here they hold for a namespace together with
 ``exitway-system``, and who adds the rule is told.
 
-Rules of any kind conflict if they name different certificate authorities for one host and port.
+Rules of any kind conflict if they name different certificate authorities for one host and port, or if by one the proxy speaks TLS there and by
+the other clear text: their names would decide which of them holds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from exitway.names.host import Host
 from exitway.names.key import Key
 from exitway.names.workload import SYSTEM_NAMESPACE
-from exitway.resources.claims import PortClaim, Voucher, claim_of, vouchers_of
+from exitway.resources.claims import PortClaim, Voucher, Vouchers, claim_of, clear_text_of, vouchers_of
 from exitway.resources.overlap import Overlapping
 from exitway.resources.problem import MAX_PROBLEMS, Problem, quoted
 from exitway.resources.registry import Registry
@@ -71,36 +72,53 @@ def _port_conflicts(
 
 
 def _voucher_conflicts(registry: Registry, namespaces: tuple[str, ...], resource: Resource) -> Iterator[Problem]:
-    found = set[tuple[Host, int, Voucher, Voucher]]()
+    found = set[_Contradiction]()
     for contradiction in _contradictions(registry, namespaces, resource):
         found.add(contradiction)
         if len(found) == MAX_PROBLEMS:
             break
     for host, port, voucher, other in sorted(found, key=str):
-        mine, theirs = (one.ca_file or "the authorities of the system" for one in (voucher, other))
-        message = f"servers of {host} at port {port} are verified by {mine}, and in {other.rule} by {theirs}"
-        yield Problem("EXW0403", message, "put the certificates into one file, and name it in both", "spec")
+        if voucher.ca_file is None or other.ca_file is None:
+            mine, theirs = ("in clear text" if one.ca_file is None else "over TLS" for one in (voucher, other))
+            message = f"requests to {host} at port {port} go on {mine}, and by {other.rule} {theirs}"
+            yield Problem("EXW0404", message, "let both say the same of originateTLS", "spec")
+        else:
+            mine, theirs = (one.ca_file or "the authorities of the system" for one in (voucher, other))
+            message = f"servers of {host} at port {port} are verified by {mine}, and in {other.rule} by {theirs}"
+            yield Problem("EXW0403", message, "put the certificates into one file, and name it in both", "spec")
 
 
-def _contradictions(
-    registry: Registry, namespaces: tuple[str, ...], resource: Resource
-) -> Iterator[tuple[Host, int, Voucher, Voucher]]:
-    """The rule's host, the port, and who it and who another wants to vouch there; each perhaps several times."""
-    own = vouchers_of(resource)
-    current = frozenset[Voucher]().union(*own.values())
-    for known in (registry.claims_in(name).vouchers for name in namespaces):
-        overlapping = Overlapping(known)
-        near = [(host, one) for host in own for one in overlapping.of(host)]
-        others = frozenset[Voucher]().union(*(known[one] for one in {one for _, one in near}))
-        others = frozenset(other for other in others if other.rule != resource.key or other in current)
-        against = {voucher: frozenset(filter(voucher.contradicts, others)) for voucher in current}
-        yield from (
-            (host, port, voucher, other)
-            for host, one in near
-            for voucher in own[host]
-            for other in known[one] & against[voucher]
-            for port in voucher.ports & other.ports
-        )
+_Contradiction = tuple[Host, int, Voucher, Voucher]
+"""The rule's host, the port, and who it and who another wants to vouch there."""
+
+
+def _contradictions(registry: Registry, namespaces: tuple[str, ...], resource: Resource) -> Iterator[_Contradiction]:
+    """Each perhaps several times."""
+    over_tls, clear_text = vouchers_of(resource), clear_text_of(resource)
+    current = frozenset[Voucher]().union(*over_tls.values(), *clear_text.values())
+    for claims in map(registry.claims_in, namespaces):
+        for own, known in ((over_tls, claims.vouchers), (over_tls, claims.clear_text), (clear_text, claims.vouchers)):
+            yield from _between(own, known, resource.key, current)
+
+
+def _between(own: Vouchers, known: Vouchers, rule: Key, current: frozenset[Voucher]) -> Iterator[_Contradiction]:
+    """Of the rule's former self only what it still says counts."""
+    if not own or not known:
+        return
+    overlapping = Overlapping(known)
+    near = [(host, one) for host in own for one in overlapping.of(host)]
+    others = frozenset[Voucher]().union(*(known[one] for one in {one for _, one in near}))
+    others = frozenset(other for other in others if other.rule != rule or other in current)
+    against = {
+        voucher: frozenset(filter(voucher.contradicts, others)) for voucher in frozenset[Voucher]().union(*own.values())
+    }
+    yield from (
+        (host, port, voucher, other)
+        for host, one in near
+        for voucher in own[host]
+        for other in known[one] & against[voucher]
+        for port in voucher.ports & other.ports
+    )
 
 
 def _owners(registry: Registry, namespace: str, port: PortClaim) -> Iterator[Key]:
