@@ -20,7 +20,14 @@ def lab() -> Lab:
 
 
 @pytest.fixture
-def outside(lab: Lab) -> Iterator[Arrivals]:
+def outside(lab: Lab) -> Arrivals:
     """What has reached the world since the test began."""
-    yield lab.watch()
-    lab.restore()
+    return lab.watch()
+
+
+@pytest.fixture(autouse=True)
+def _names_restored() -> Iterator[None]:
+    """No test leaves the names of the world moved."""
+    yield
+    if around_us := Lab.around_us():
+        around_us.restore()
