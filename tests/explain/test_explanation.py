@@ -229,6 +229,35 @@ def test_the_least_rule_is_tried_before_it_is_offered():
     assert explain(one.with_rule(kinds.read(explanation.least)), read_target("http://httpbin.org:8080/a//b")).allowed
 
 
+@pytest.mark.parametrize("port", [443, 8443])
+@pytest.mark.parametrize(
+    "tls", ["", ", originateTLS: true", ", originateTLS: true, caFile: /etc/ssl/certs/ca-certificates.crt"]
+)
+def test_what_is_offered_says_of_tls_what_others_say(port, tls):
+    spec = f"to: [{{hosts: ['*.example'], ports: [{{number: {port}, protocol: HTTP}}], paths: [/v1]{tls}}}]"
+    asked = read_target(f"http://api.example:{port}/v2")
+    explanation = explain(scene(rule("api", spec)), asked)
+    assert explanation.least is not None
+    (to,) = explanation.least["spec"]["to"]
+    assert (to.get("originateTLS", False), to.get("caFile", "")) == (
+        bool(tls),
+        "/etc/ssl/certs/ca-certificates.crt" * ("caFile" in tls),
+    )
+    assert explain(explanation.scene.with_rule(kinds.read(explanation.least)), asked).allowed
+
+
+def test_where_others_contradict_each_other_nothing_is_offered():
+    to = "to: [{hosts: [api.example], ports: [{number: 443, protocol: HTTP}], paths: [/v1]"
+    two = [
+        rule("one", f"{{workloadSelector: {{matchLabels: {{app: one}}}}, {to}, originateTLS: true}}]}}"),
+        rule("two", f"{{workloadSelector: {{matchLabels: {{app: two}}}}, {to}}}]}}"),
+    ]
+    explanation = explain(scene(*two, labels={"tier": "web"}), read_target("http://api.example:443/v1"))
+    assert explanation.least is None
+    message = "requests to api.example at port 443 go on over TLS, and by egress-rule/shop/two in clear text"
+    assert explanation.why_none == f"a rule for it would contradict another: {message}"
+
+
 def test_a_name_that_is_taken_is_not_offered():
     one = scene(rule("api-example-443", "to: [{hosts: [x.example], ports: [{number: 1, protocol: TCP}]}]"))
     least = explain(one, read_target("https://api.example")).least

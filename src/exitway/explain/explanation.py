@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,7 @@ from exitway.policy.decide import decide
 from exitway.resources import kinds
 from exitway.resources.conflicts import conflicts
 from exitway.resources.intent import Action
+from exitway.resources.resource import Resource
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,15 +106,33 @@ def least_that_allows(scene: Scene, call: Call) -> dict[str, Any] | None:
     """The smallest rule with which the verdict becomes ALLOW, tried with those that there are; None: none does, or none should."""
     if not call.asked and is_inward(call.address):
         return None
-    for wire in rules_for(call, scene.workload.namespace, labels=lasting(scene.workload.labels)):
-        rule = kinds.read(
-            {**wire, "metadata": {**wire["metadata"], "name": _free_name(scene, wire["metadata"]["name"])}}
-        )
+    for rule in _candidates(scene, call):
         if not conflicts(scene.registry, rule):
             with_it = scene.with_rule(rule)
             if decide(with_it.policy, call).allowed and with_it.way(call).verdict is Verdict.ALLOW:
                 return dict(rule.wire)
     return None
+
+
+def _candidates(scene: Scene, call: Call) -> Iterator[Resource]:
+    """Rules that speak of the call, the smallest first; then those that say of TLS what others say there already."""
+    for tls in (None, *_said_of_tls(scene, call)):
+        for wire in rules_for(call, scene.workload.namespace, labels=lasting(scene.workload.labels), tls=tls):
+            name = _free_name(scene, wire["metadata"]["name"])
+            yield kinds.read({**wire, "metadata": {**wire["metadata"], "name": name}})
+
+
+def _said_of_tls(scene: Scene, call: Call) -> list[dict[str, Any]]:
+    """What rules for this destination say of who speaks TLS with it, as it is written; the rule of another workload, too."""
+    said = {
+        (port.originate_tls, port.ca_file)
+        for intent in scene.registry.intents_for(scene.workload.namespace)
+        for target in (intent.to if intent.action is Action.ALLOW else ())
+        if any(host.matches(call.name) for host in target.hosts)
+        for port in target.ports
+        if port.number == call.port and port.protocol.is_http
+    }
+    return [({"originateTLS": True} if tls else {}) | ({"caFile": file} if file else {}) for tls, file in sorted(said)]
 
 
 def _free_name(scene: Scene, name: str) -> str:
@@ -135,6 +155,10 @@ def _why_none(scene: Scene, call: Call, decision: Decision) -> str:
         return f"{call.method} has no path, and is never allowed"
     if decision.reason is Reason.MISMATCH:
         return f"what is said ({call.name or 'no name'}) is not the name that was asked for"
+    if problem := next(
+        (problem for rule in _candidates(scene, call) for problem in conflicts(scene.registry, rule)), None
+    ):
+        return f"a rule for it would contradict another: {problem.message}"
     return f"no rule can name {call.name or call.asked or call.address}"
 
 

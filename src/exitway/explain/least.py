@@ -27,11 +27,13 @@ def least_rule(call: Call, namespace: str, name: str = "", labels: Mapping[str, 
     return next(rules_for(call, namespace, name, labels), None)
 
 
-def rules_for(call: Call, namespace: str, name: str = "", labels: Mapping[str, str] | None = None) -> Iterator[Wire]:
-    """Rules that speak of the call, the smallest first."""
+def rules_for(
+    call: Call, namespace: str, name: str = "", labels: Mapping[str, str] | None = None, tls: Wire | None = None
+) -> Iterator[Wire]:
+    """Rules that speak of the call, the smallest first. ``tls``: what they say of who speaks TLS for a request; None: what is usual at its port."""
     selector = {"workloadSelector": {"matchLabels": dict(labels)}} if labels else {}
     metadata = {"name": name or rule_name(call), "namespace": namespace}
-    for to in _destinations(call):
+    for to in _destinations(call, _usual(call) if tls is None else tls):
         yield {
             "apiVersion": API_VERSION,
             "kind": "EgressRule",
@@ -46,22 +48,24 @@ def rule_name(call: Call) -> str:
     return f"{as_label(said, 55) or 'any'}-{call.port}"
 
 
-def _destinations(call: Call) -> Iterator[Wire]:
+def _usual(call: Call) -> Wire:
+    return {"originateTLS": True} if call.port == 443 else {}  # servers speak TLS there
+
+
+def _destinations(call: Call, tls: Wire) -> Iterator[Wire]:
     if call.sort is not Sort.TCP and is_host(call.name):
-        yield from _by_name(call)
+        yield from _by_name(call, tls)
     if call.asked and is_host(call.asked) and (call.sort is Sort.TCP or call.asked != call.name):
         yield {"hosts": [call.asked], "ports": [_port(call.port, "TCP")]}
     elif not call.asked and call.address:  # behind any other address that can be dialled stands a name
         yield {"cidrs": [str(ip_network(call.address))], "ports": [_port(call.port, "TCP")]}
 
 
-def _by_name(call: Call) -> Iterator[Wire]:
+def _by_name(call: Call, tls: Wire) -> Iterator[Wire]:
     if call.sort is Sort.TLS:
         yield {"hosts": [call.name], "ports": [_port(call.port, "TLS")]}
         return
-    whole: Wire = {"hosts": [call.name], "ports": [_port(call.port, "HTTP")]}
-    if call.port == 443:  # servers speak TLS there
-        whole["originateTLS"] = True
+    whole: Wire = {"hosts": [call.name], "ports": [_port(call.port, "HTTP")], **tls}
     methods = {"methods": [call.method]} if is_upper_case(call.method) and not call.overridden else {}
     path = call.path.partition("?")[0]
     paths = {"paths": [path]} if is_plain(path) and "*" not in path and len(path) <= LONGEST_PATH else {}
