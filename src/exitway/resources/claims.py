@@ -14,6 +14,7 @@ from exitway.names.key import Key
 from exitway.names.workload import Selector
 from exitway.resources import istio_egress_rule
 from exitway.resources.intent import Action
+from exitway.resources.overlap import Overlapping
 from exitway.resources.resource import Resource
 
 PortClaim = tuple[int, str]
@@ -54,7 +55,7 @@ def claim_of(resource: Resource) -> Claim | None:
     return Claim(istio_egress_rule.destination(resource.wire), istio_egress_rule.port_classes(resource.wire))
 
 
-Vouchers = Mapping[Host, AbstractSet[Voucher]]
+Vouchers = Overlapping[AbstractSet[Voucher]]
 
 
 def vouchers_of(resource: Resource) -> Vouchers:
@@ -77,7 +78,7 @@ def _by_host(resource: Resource, *, over_tls: bool) -> Vouchers:
                 voucher = Voucher(numbers, ca_file if over_tls else None, resource.key, intent.selector)
                 for host in target.hosts:
                     vouchers.setdefault(host, set()).add(voucher)
-    return vouchers
+    return Overlapping(vouchers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,8 @@ class Claims:
 
     owners: Mapping[str, frozenset[Key]] = field(default_factory=dict)
     ports: Mapping[PortClaim, int] = field(default_factory=dict)
-    vouchers: Vouchers = field(default_factory=dict)
-    clear_text: Vouchers = field(default_factory=dict)
+    vouchers: Vouchers = field(default_factory=Overlapping)
+    clear_text: Vouchers = field(default_factory=Overlapping)
 
     def changed(self, put: Iterable[Resource], removed: Iterable[Resource]) -> Claims:
         """The claims without those of the removed resources and with those of the put ones."""
@@ -119,4 +120,4 @@ def _changed(known: Vouchers, put: Iterable[Vouchers], removed: Iterable[Voucher
         changed |= {host: changed.get(host, known.get(host, frozenset())) | ones for host, ones in come.items()}
     if not changed:
         return known
-    return {host: ones for host, ones in {**known, **changed}.items() if ones}
+    return Overlapping({host: ones for host, ones in {**known, **changed}.items() if ones})

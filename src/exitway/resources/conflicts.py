@@ -16,7 +16,6 @@ from exitway.names.host import Host
 from exitway.names.key import Key
 from exitway.names.workload import SYSTEM_NAMESPACE
 from exitway.resources.claims import PortClaim, Voucher, Vouchers, claim_of, clear_text_of, vouchers_of
-from exitway.resources.overlap import Overlapping
 from exitway.resources.problem import MAX_PROBLEMS, Problem, quoted
 from exitway.resources.registry import Registry
 from exitway.resources.resource import Resource
@@ -105,8 +104,7 @@ def _between(own: Vouchers, known: Vouchers, rule: Key, current: frozenset[Vouch
     """Of the rule's former self only what it still says counts."""
     if not own or not known:
         return
-    overlapping = Overlapping(known)
-    near = [(host, one) for host in own for one in overlapping.of(host)]
+    near = [(host, one) for host in own for one in known.of(host)]
     others = frozenset[Voucher]().union(*(known[one] for one in {one for _, one in near}))
     others = frozenset(other for other in others if other.rule != rule or other in current)
     against = {

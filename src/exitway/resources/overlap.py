@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import cached_property
+from typing import TypeVar
 
 from exitway.names.host import Host
 
+T = TypeVar("T")
 
-class Overlapping:
-    """Two patterns that match one name are nested, so one of them ends in the other's suffix."""
 
-    def __init__(self, hosts: Collection[Host]) -> None:
-        self._hosts = hosts
-        self._lengths = sorted({len(one.suffix) for one in hosts if one.wildcard})
+class Overlapping(dict[Host, T]):
+    """A table by hosts. Never changed once it is made.
+
+    Two patterns that match one name are nested, so one of them ends in the other's suffix.
+    """
 
     def of(self, host: Host) -> Iterator[Host]:
         """Those that have a name in common with this one, itself included."""
         name = host.suffix
         wider = (Host(name[len(name) - length :], wildcard=True) for length in self._lengths if length < len(name))
-        yield from (one for one in wider if one in self._hosts)
+        yield from (one for one in wider if one in self)
         if host.wildcard:
             yield from self._narrower(host)
-        elif host in self._hosts:
+        elif host in self:
             yield host
 
     def _narrower(self, host: Host) -> Iterator[Host]:
@@ -36,6 +38,10 @@ class Overlapping:
                 yield one
 
     @cached_property
+    def _lengths(self) -> list[int]:
+        return sorted({len(one.suffix) for one in self if one.wildcard})
+
+    @cached_property
     def _backwards(self) -> list[tuple[str, Host]]:
         """Names with one ending stand together."""
-        return sorted((one.suffix[::-1], one) for one in self._hosts)
+        return sorted((one.suffix[::-1], one) for one in self)
