@@ -92,6 +92,10 @@ def command(*arguments):
     return [sys.executable, "-m", "exitway", *map(str, arguments)]
 
 
+SOON_SECONDS = 3.0
+"""On a busy machine; on an idle one it takes a few tenths. What is not cut at all lives longer than any test."""
+
+
 def eventually(question, seconds=10.0):
     """The first true answer."""
     until = time.monotonic() + seconds

@@ -17,7 +17,7 @@ import pytest
 
 from exitway.lab.lab import Lab
 from tests.capture.test_job import Terminal
-from tests.features.conftest import EXAMPLES, eventually
+from tests.features.conftest import EXAMPLES, SOON_SECONDS, eventually
 from tests.features.ordinary import USER, Ordinary, ordinary_user
 from tests.features.test_direct import create, direct, holding, tries
 
@@ -311,7 +311,7 @@ def test_what_goes_past_the_proxy_and_what_is_cut_need_no_root_either(server, ou
             server("delete", "egressrules.exitway.dev", rule)
             word, cut, when = line()
             assert (word, cut) == ("cut", what)
-            assert float(when) - began < 1.5  # the command itself takes a part of it
+            assert float(when) - began < SOON_SECONDS
 
 
 def test_pasta_killed_comes_back(server, outside):
