@@ -177,6 +177,13 @@ def test_what_a_rule_without_a_selector_lets_out_for_others_is_a_fault():
     )
 
 
+def test_what_one_placement_has_taught_holds_in_the_other():
+    pod = {"app": "web", "pod-template-hash": "1"}
+    found = learned([flow(RECORDED[0], labels=pod | {"exitway.dev/captured": "sidecar"})])
+    moved = Trial(registry(found.text), Workload("shop", "web", pod | {"exitway.dev/captured": "node"}), NOW)
+    assert decide(moved.policy, RECORDED[0]).allowed
+
+
 @pytest.mark.parametrize(
     ("names", "pattern"),
     [

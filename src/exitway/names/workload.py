@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from exitway.names.cluster import CAPTURED
+
 SYSTEM_NAMESPACE = "exitway-system"
 """Rules of this namespace hold for the workloads of every namespace."""
 
 _PASSING_LABELS = frozenset({
     "pod-template-hash", "controller-revision-hash", "pod-template-generation", "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index",
     "controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-completion-index",
+    CAPTURED,
 })  # fmt: skip
-"""Those that the next pod of the same workload has otherwise (https://kubernetes.io/docs/reference/labels-annotations-taints/)."""
+"""Those that the next pod of the same workload has otherwise (https://kubernetes.io/docs/reference/labels-annotations-taints/), or in another
+placement."""
 
 
 def lasting(labels: Mapping[str, str]) -> dict[str, str]:
