@@ -6,7 +6,7 @@ import functools
 import os
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,17 +189,19 @@ def write_lesson(flows: Sequence[Flow], asked: Asked, context: Context) -> bool:
 
 
 def _prove(found: Lesson, asked: Asked) -> Proof:
-    """By the text that is to be written, read as ``create`` reads it."""
+    """By the text that is to be written, read as ``create`` reads it. What that would refuse together is a fault like others: the rest is of use."""
     from datetime import UTC, datetime
 
-    from exitway.cli.rules import rules_of
+    from exitway.cli.rules import conflicts_among, rules_of
     from exitway.learn.prove import prove
     from exitway.resources.document import read_documents
     from exitway.server.trial import Trial
 
     now = datetime.now(UTC)
-    registry = rules_of(read_documents(found.text.encode(), str(asked.rules or "")), "").registry
-    return prove(found.learned, lambda workload: Trial(registry, workload, now), hosts_only=asked.hosts_only)
+    rules = rules_of(read_documents(found.text.encode(), str(asked.rules or "")), "", conflicting=True)
+    proof = prove(found.learned, lambda workload: Trial(rules.registry, workload, now), hosts_only=asked.hosts_only)
+    refused = [f"`exitway create` refuses these rules: {problem}" for problem in conflicts_among(rules)]
+    return replace(proof, faults=(*refused, *proof.faults))
 
 
 class Origination:

@@ -78,7 +78,7 @@ def rules_of(
         {key: document for key, (_, document) in resources.items()},
     )
     if not conflicting:
-        problems += _conflicts(rules)
+        problems += conflicts_among(rules)
     if problems:
         raise Problems(problems)
     return rules
@@ -147,7 +147,8 @@ def _read(wire: Mapping[str, Any]) -> Resource:
     return read(wire)
 
 
-def _conflicts(rules: Rules) -> Iterable[Problem]:
+def conflicts_among(rules: Rules) -> Iterable[Problem]:
+    """Why rules of documents cannot stand beside each other."""
     from exitway.resources.conflicts import conflicts
 
     for resource in rules.registry:
