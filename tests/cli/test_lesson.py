@@ -88,3 +88,33 @@ def test_learned_rules_that_contradict_each_other_are_written_with_the_rest_and_
     assert code == 1
     assert "EXW1904 `exitway create` refuses these rules: EXW0404 requests to api.example at port 8443" in said
     assert sorted(to) == [("api.example", False), ("api.example", True), ("b.example", False)]
+
+
+UNTOLD = replace(USED, decision=Decision(Verdict.ALLOW, Reason.RULE))
+AT_80 = replace(UNTOLD, port=80, upstream="198.51.100.3:80")
+
+
+@pytest.mark.parametrize(
+    ("rules", "flow", "learned"),
+    [
+        (RULE, USED, [True]),
+        (RULE, UNTOLD, [True]),  # by the log of a sidecar: the rule was written once more since
+        (RULE.replace("name: api", "name: other"), USED, [True]),
+        (RULE.replace("name: api", "name: other").replace(", originateTLS: true", ""), USED, [False]),
+        (RULE.replace("8443", "443"), USED, []),
+        (RULE.replace("app: checkout", "app: web"), UNTOLD, []),
+        ("", USED, []),
+        ("", AT_80, [False]),
+        ("", replace(AT_80, status=503, detail="UF remote_connection_failure TLS_error"), []),
+        (RULE.replace("8443", "80"), AT_80, [True]),
+        ("", AUDITED, [False]),
+    ],
+)
+def test_what_may_have_gone_out_over_tls_is_never_learned_as_clear_text(run, server, learn, rules, flow, learned):
+    assert not rules or run("create -f -", rules).exit_code == 0
+    beside = replace(flow, name="b.example", asked="b.example", decision=AUDITED.decision, audit=True)
+    code, said, to = learn(flow, beside)
+    assert to == [("api.example", over_tls) for over_tls in learned] + [("b.example", False)]
+    assert (code == 0) is bool(learned)
+    unsaid = "GET http://api.example:8443/ went out, and is not learned: no rule in force says whether the proxy spoke TLS for it"
+    assert (f"EXW1904 {unsaid}" in said) is (not learned and flow.port == 8443)

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from exitway.learn.lesson import Lesson
     from exitway.learn.obstacle import Wanted
     from exitway.learn.prove import Proof
-    from exitway.names.key import Key
     from exitway.resources.registry import Registry
-    from exitway.resources.resource import Resource
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -168,13 +166,17 @@ def write_lesson(flows: Sequence[Flow], asked: Asked, context: Context) -> bool:
     Raises:
         Problems: nothing was recorded, or a file cannot be written.
     """
+    from datetime import UTC, datetime
+
     from exitway.learn import report
     from exitway.learn.lesson import lesson
+    from exitway.learn.origination import Origination
     from exitway.learn.prove import Proof
 
     if not flows:
         raise Problems([Problem("EXW1903", "nothing was recorded", "`exitway flows` lists what is known")])
-    found = lesson(flows, asked.wanted, context.name, context.heading, Origination(context.in_force).of)
+    origination = Origination(lambda: _in_force(context.in_force), datetime.now(UTC))
+    found = lesson(flows, asked.wanted, context.name, context.heading, origination.of)
     if not found.learned:
         nothing = Problem("EXW1903", "nothing was recorded that can be learned")
         raise Problems([*(Problem("EXW1904", fault) for fault in report.faults(found, Proof(0, 0))), nothing])
@@ -204,37 +206,14 @@ def _prove(found: Lesson, asked: Asked) -> Proof:
     return replace(proof, faults=(*refused, *proof.faults))
 
 
-class Origination:
-    """Where the proxy spoke TLS for a program: the rules that let it out know."""
+def _in_force(ask: Callable[[], Registry]) -> Registry:
+    """No rules, where no server runs."""
+    from exitway.resources.registry import Registry
 
-    def __init__(self, in_force: Callable[[], Registry]) -> None:
-        self._ask = in_force
-
-    @functools.cached_property
-    def _in_force(self) -> Registry:
-        from exitway.resources.registry import Registry
-
-        try:
-            return self._ask()
-        except Unreachable:
-            problems.warn(
-                "no server runs: where a rule had the proxy speak TLS for a program (originateTLS), that is not learned"
-            )
-            return Registry()
-
-    def _rules(self, key: Key) -> Iterable[Resource]:
-        """The rule; of a key without a group, as flows of a cluster have it, those of each group."""
-        rules = self._in_force.resources_in(key.namespace)
-        return (rule for rule in rules if str(rule.key) == str(key) and key.group in ("", rule.key.group))
-
-    def of(self, flow: Flow) -> str | None:
-        """The file of authorities of the rule that a flow was let out by (empty: those of the system); None: the proxy spoke no TLS for it."""
-        if flow.decision.because is None or not flow.decision.allowed or not flow.protocol.startswith("HTTP"):
-            return None
-        intents = (intent for rule in self._rules(flow.decision.because) for intent in rule.intents)
-        for target in (target for intent in intents for target in intent.to):
-            if any(host.matches(flow.name) for host in target.hosts):
-                ports = (port for port in target.ports if port.number == flow.port and port.originate_tls)
-                if (port := next(ports, None)) is not None:
-                    return port.ca_file
-        return None
+    try:
+        return ask()
+    except Unreachable:
+        problems.warn(
+            "no server runs: what a rule let out is learned only where it is plain that the proxy spoke no TLS for it (originateTLS)"
+        )
+        return Registry()

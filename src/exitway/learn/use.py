@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from exitway.explain.recorded import asked_by
 from exitway.explain.target import Packet, call_text
@@ -56,8 +57,16 @@ class Recording:
     left: tuple[Left, ...]
 
 
-Vouchers = Callable[[Flow], str | None]
-"""Of a flow, as in :class:`Use`: the rules that were in force know."""
+class Unknown(Enum):
+    """Who vouched for a server, if anybody did, where no rule says so any more."""
+
+    UNKNOWN = "no rule in force says whether the proxy spoke TLS for it (originateTLS): learn while such a rule is in force, or under audit"
+
+
+UNKNOWN = Unknown.UNKNOWN
+
+Vouchers = Callable[[Flow], str | Unknown | None]
+"""Of a flow, as in :class:`Use`: the rules in force know, or do not."""
 
 
 def read(flows: Iterable[Flow], wanted: Wanted, vouchers: Vouchers = lambda _: None) -> Recording:
@@ -72,13 +81,15 @@ def read(flows: Iterable[Flow], wanted: Wanted, vouchers: Vouchers = lambda _: N
             left[Left(_what(flow, call), why, went_out(flow))].append(flow)
         elif _is_silent(flow) and _where(flow) in spoken:
             left[Left(_what(flow, call), SILENT, passed=False)].append(flow)
+        elif (vouched := vouchers(flow)) is UNKNOWN:
+            left[Left(_what(flow, call), UNKNOWN.value, passed=True)].append(flow)
         elif call is not None:
             use = Use(
                 _learned(call),
                 flow.namespace,
                 tuple(sorted(lasting(flow.labels).items())),
                 flow.decision.direct,
-                vouchers(flow),
+                vouched,
             )
             uses[use].append(flow)
             if flow.count > 1 and flow.detail.endswith(CROWD):
