@@ -1,13 +1,22 @@
 """Who has the flows of a cluster, and what they say put in order."""
 
+import asyncio
 from dataclasses import replace
 
 from exitway.cli.fleet import problems
-from exitway.cluster.fleet import Answer, Newest, kept
+from exitway.cluster import fleet
+from exitway.cluster.fleet import Answer, Fleet, Newest, kept
+from exitway.cluster.kubectl import Kubectl
 from exitway.cluster.places import Agent, agents, logged, unserved
 from exitway.cluster.tellers import Silent
+from exitway.flows.choice import Choice
 from exitway.flows.flow import Flow
+from exitway.kube.client import Kube
 from exitway.names.call import Decision, Reason, Verdict
+from exitway.names.workload import SYSTEM_NAMESPACE
+from exitway.resources.kind_names import KIND_NAMES
+from exitway.resources.paths import collection
+from tests.flows.test_access_log import line
 
 FLOW = Flow("", "shop/w", "a.test", "241.0.0.1", 80, "TCP", Decision(Verdict.ALLOW, Reason.RULE))
 
@@ -94,3 +103,60 @@ def test_all_that_are_silent_for_one_reason_are_one_problem():
     ]
     assert [one.code for one in found[2:]] == ["EXW1605"]
     assert problems(Answer()) == []
+
+
+def rule(name, host, written):
+    to = [{"hosts": [host], "ports": [{"number": 80, "protocol": "HTTP"}]}]
+    return {"metadata": {"name": name, "namespace": "shop", "creationTimestamp": written}, "spec": {"to": to}}
+
+
+class Cluster(Kube):
+    """One with a sidecar, where pods change all the time. What its proxy logs comes when the rules have changed, and were read after that."""
+
+    def __init__(self):
+        self.rules = [rule("one", "a.test", "2027-01-01T00:00:00Z")]
+        self.pod = pod("w", "exitway-proxy", RUNNING, labels={"exitway.dev/captured": "sidecar"})
+        self.pod["metadata"]["resourceVersion"] = "1"
+        self.looked = asyncio.Event()
+
+    async def request(self, method, path, *_, **__):
+        api_version, kind = ("v1", "Pod") if "pods" in path else (KIND_NAMES[1].api_version, KIND_NAMES[1].kind)
+        items = [self.pod] if "pods" in path and SYSTEM_NAMESPACE not in path else []
+        if path == collection(KIND_NAMES[1]):
+            self.looked.set()
+            items = self.rules
+        answer = {"apiVersion": api_version, "kind": f"{kind}List", "metadata": {"resourceVersion": "1"}}
+        return answer | {"items": [dict(item) for item in items]}
+
+    async def chunks(self, *_, **__):
+        yield []
+        while True:
+            await asyncio.sleep(0)
+            yield [{"type": "MODIFIED", "object": self.pod}]
+
+    async def lines(self, path, params=None, *_, **__):
+        yield []
+        http = {"authority": "a.test", "protocol": "HTTP/1.1", "destination": "241.0.0.1:80"}
+        if params and "follow" in params:
+            self.rules = [rule(*words, "2027-01-02T00:00:00Z") for words in (("one", "b.test"), ("two", "a.test"))]
+            for _time in range(2):  # the answer to the first look is taken in when the second one begins
+                self.looked.clear()
+                await self.looked.wait()
+        for second in ("01", "02"):
+            yield [f"2027-01-03T00:00:{second}Z ".encode() + line(second, day="03", workload="shop/w", **http)]
+
+
+def test_rules_are_read_again_also_while_pods_change_all_the_time(monkeypatch):
+    monkeypatch.setattr(fleet, "RULES_SECONDS", 0.05)
+
+    async def first():
+        told = asyncio.Queue[Flow]()
+        following = asyncio.create_task(Fleet(Cluster(), Kubectl(), Choice("shop")).follow(told.put_nowait, print))
+        try:
+            return await asyncio.wait_for(told.get(), 10)
+        finally:
+            following.cancel()
+
+    because = asyncio.run(first()).decision.because
+    assert because
+    assert because.name == "two"

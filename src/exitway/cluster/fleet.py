@@ -130,15 +130,11 @@ class Fleet:
         seen = [one for one, (path, _) in ((ours, self._ours), (captured, self._captured)) if path not in heard.silent]
         try:
             async with asyncio.TaskGroup() as group:
-                for reflector in seen:
-                    group.create_task(reflector.run())
+                for task in (self._look_again(), *(reflector.run() for reflector in seen)):
+                    group.create_task(task)
                 following: dict[Agent | Logged, asyncio.Task[None]] = {}
                 while True:
-                    try:
-                        await asyncio.wait_for(news.wait(), RULES_SECONDS)
-                    except TimeoutError:
-                        await self._rules.look()
-                        continue
+                    await news.wait()
                     news.clear()
                     if not all(reflector.synced.is_set() for reflector in seen):
                         continue
@@ -149,6 +145,11 @@ class Fleet:
                         following[one] = group.create_task(there[one].follow(heard.flow, heard.nothing))
         except ExceptionGroup as several:
             raise several.exceptions[0] from None
+
+    async def _look_again(self) -> Never:
+        while True:
+            await asyncio.sleep(RULES_SECONDS)
+            await self._rules.look()
 
     def _reflector(self, path: str, selector: str, news: asyncio.Event) -> Reflector:
         params = {"labelSelector": selector}
