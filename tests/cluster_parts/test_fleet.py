@@ -12,6 +12,7 @@ from exitway.cluster.tellers import Silent
 from exitway.flows.choice import Choice
 from exitway.flows.flow import Flow
 from exitway.kube.client import Kube
+from exitway.kube.error import KubeError
 from exitway.names.call import Decision, Reason, Verdict
 from exitway.names.workload import SYSTEM_NAMESPACE
 from exitway.resources.kind_names import KIND_NAMES
@@ -124,9 +125,12 @@ class Cluster(Kube):
         items = [self.pod] if "pods" in path and SYSTEM_NAMESPACE not in path else []
         if path == collection(KIND_NAMES[1]):
             self.looked.set()
-            items = self.rules
+            items = self.listed_rules()
         answer = {"apiVersion": api_version, "kind": f"{kind}List", "metadata": {"resourceVersion": "1"}}
         return answer | {"items": [dict(item) for item in items]}
+
+    def listed_rules(self):
+        return self.rules
 
     async def chunks(self, *_, **__):
         yield []
@@ -151,7 +155,9 @@ def test_rules_are_read_again_also_while_pods_change_all_the_time(monkeypatch):
 
     async def first():
         told = asyncio.Queue[Flow]()
-        following = asyncio.create_task(Fleet(Cluster(), Kubectl(), Choice("shop")).follow(told.put_nowait, print))
+        following = asyncio.create_task(
+            Fleet(Cluster(), Kubectl(), Choice("shop"), print).follow(told.put_nowait, print)
+        )
         try:
             return await asyncio.wait_for(told.get(), 10)
         finally:
@@ -160,3 +166,23 @@ def test_rules_are_read_again_also_while_pods_change_all_the_time(monkeypatch):
     because = asyncio.run(first()).decision.because
     assert because
     assert because.name == "two"
+
+
+class Secretive(Cluster):
+    """Its rules may not be read by everybody."""
+
+    def listed_rules(self):
+        raise KubeError(403, "Forbidden", "egressrules is forbidden")
+
+
+def test_who_may_not_read_the_rules_is_told_once_that_none_is_named():
+    for cluster, said in ((Cluster(), []), (Secretive(), ["egressrules is forbidden"])):
+        warnings = list[str]()
+        answer = asyncio.run(Fleet(cluster, Kubectl(), Choice(), warnings.append).answer(None))
+        assert [warning.rpartition(": ")[2] for warning in warnings] == said
+        assert [(flow.name, flow.count, flow.decision.because is None) for flow in answer.flows] == [
+            ("a.test", 2, bool(said))
+        ]
+        cluster.pod["metadata"]["labels"]["exitway.dev/captured"] = "node"
+        asyncio.run(Fleet(cluster, Kubectl(), Choice(), warnings.append).answer(None))
+        assert len(warnings) == len(said)  # agents know the rules

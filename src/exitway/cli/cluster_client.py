@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from exitway.api import status as api
 from exitway.api.plan import Verb
 from exitway.cli.client import PATIENCE_SECONDS, Refusal, Unreachable
+from exitway.cli.problems import warn
 from exitway.cluster.changes import Done, let_go, make
 from exitway.cluster.fleet import Fleet
 from exitway.cluster.kubectl import Kubectl
@@ -91,7 +92,7 @@ class ClusterClient:
 
     def fleet(self, choice: Choice) -> Fleet:
         """Those who have flows."""
-        return Fleet(self._kube, self._kubectl, choice)
+        return Fleet(self._kube, self._kubectl, choice, warn)
 
     def standing(self, wire: Mapping[str, Any]) -> list[str]:
         """Whether proxies have taken the rule, in sentences, as its status says."""

@@ -84,14 +84,14 @@ class Answer:
 
 
 class Fleet:
-    """Who has flows that are chosen."""
+    """Who has flows that are chosen. ``warn``: hears what is not told of them all."""
 
-    def __init__(self, kube: Kube, kubectl: Kubectl, choice: Choice) -> None:
+    def __init__(self, kube: Kube, kubectl: Kubectl, choice: Choice, warn: Callable[[str], None]) -> None:
         namespace = f"namespaces/{quote(choice.namespace, safe='')}/" if choice.namespace else ""
         self._ours = f"namespaces/{SYSTEM_NAMESPACE}/pods", OURS
         self._captured = f"{namespace}pods", CAPTURED
         self._kube, self._kubectl, self._choice = kube, kubectl, choice
-        self._rules = RulesNow(kube, choice.namespace)
+        self._rules = RulesNow(kube, choice.namespace, warn)
         self._agents: dict[str, AgentTeller] = {}
         self._logs: dict[str, LogTeller] = {}
 

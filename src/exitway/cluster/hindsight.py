@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,10 +23,15 @@ from exitway.store.kubernetes import read_object
 
 
 class RulesNow:
-    """Those of all namespaces, or if we may not see these, those that hold in ``namespace``; or none: then no rule is told."""
+    """Those of all namespaces, or if we may not see these, those that hold in ``namespace``; or none: then no rule is told.
 
-    def __init__(self, kube: Kube, namespace: str | None) -> None:
-        self._kube, self._namespace = kube, namespace
+    ``warn``: hears so, once, when lines are read without them.
+    """
+
+    def __init__(self, kube: Kube, namespace: str | None, warn: Callable[[str], None]) -> None:
+        self._kube, self._namespace, self._warn = kube, namespace, warn
+        self._untold: str | None = None
+        """Why they could not be read at first; empty: there is nothing to tell any more."""
         self._policies, self._pins = Policies(), Pins()
         self._written: Mapping[Key, str] = {}
 
@@ -34,8 +39,10 @@ class RulesNow:
         """Read them, again. Where the API server does not say them, they are as they were."""
         try:
             items = await self._items()
-        except KubeError:
+        except KubeError as error:
+            self._untold = error.message if self._untold is None else self._untold
             return
+        self._untold = ""
         read = [resource for item in items if (resource := read_object(item)[0])]
         self._take(read, {_key(item): max(_times(item["metadata"])) for item in items})
 
@@ -60,6 +67,9 @@ class RulesNow:
 
     def observed(self, pod: Logged) -> Observed:
         """What its lines are read with: its labels, too, are those that it has now."""
+        if self._untold:
+            self._warn(f"the rules cannot be read, so of sidecars no rule is told, and of TCP no name: {self._untold}")
+            self._untold = ""
         return Observed(
             str(pod),
             self._policies.of(pod.namespace, pod.labels, datetime.now(UTC)),
