@@ -99,18 +99,18 @@ class LogTeller:
         self._read_up_to = ""
 
     async def once(self, tell: Tell) -> None:
-        """What it says so far. Raises Silent."""
+        """What it says so far, also where it does not say all. Raises Silent."""
         try:
             async with aclosing(self._lines({}, SILENCE_SECONDS)) as chunks:
                 async for lines in chunks:
                     self._reading.take(lines)
         except KubeError as error:
-            if error.code == 404 or not self._pod.begun:  # it has gone, or has not begun
-                return
-            raise Silent(self._pod.at, error.message.replace(f'pods "{self._pod.name}"', "pods")) from None
-        for flow in filter(self._choice.has, self._reading.flows()):
-            tell(flow)
-        self._reading.forget()
+            if error.code != 404 and self._pod.begun:  # else it has gone, or has not begun
+                raise Silent(self._pod.at, error.message.replace(f'pods "{self._pod.name}"', "pods")) from None
+        finally:  # what was read is not read again
+            for flow in filter(self._choice.has, self._reading.flows()):
+                tell(flow)
+            self._reading.forget()
 
     async def follow(self, tell: Tell, silent: Callable[[Silent], None]) -> None:
         """What comes, for ever."""
