@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
-from asyncio.subprocess import PIPE, Process
+import signal
+from asyncio import subprocess
+from asyncio.subprocess import PIPE
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from exitway.processes import Process
 
 LONGEST_LINE = 2**20
 """Bytes."""
@@ -62,24 +67,27 @@ class Kubectl:
             )
         except OSError as error:
             raise Failed(f"kubectl cannot be run: {error.strerror}") from None
-        said = deque[str](maxlen=_LAST_WORDS)
+        leader, said = Process.of(process.pid), deque[str](maxlen=_LAST_WORDS)
         listening = asyncio.create_task(_listen(process, said))
         try:
             assert process.stdout
             async for line in process.stdout:
                 yield line
-            await process.wait()
+            if leader:
+                await leader.ended()
+            _end_group(process.pid, leader)
             await listening
         except ValueError:
             raise Failed(f"it says a line of more than {LONGEST_LINE} bytes") from None
         finally:
-            await _end(process)
+            _end_group(process.pid, leader)
+            await process.wait()
             listening.cancel()
         if process.returncode:
             raise Failed(_why(said, process.returncode))
 
 
-async def _listen(process: Process, said: deque[str]) -> None:
+async def _listen(process: subprocess.Process, said: deque[str]) -> None:
     """What is much is not kept."""
     assert process.stderr
     with contextlib.suppress(ValueError):
@@ -87,10 +95,14 @@ async def _listen(process: Process, said: deque[str]) -> None:
             said.append(line.decode(errors="replace").strip())
 
 
-async def _end(process: Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
+def _end_group(group: int, leader: Process | None) -> None:
+    """Also a plugin for credentials that has kubectl's stderr still: until that is closed, asyncio waits even for what has ended.
+
+    Where another process than ``leader`` has that number by now, there is no such group any more.
+    """
+    if Process.of(group) in (leader, None):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left, or somebody else's (sudo)
+            os.killpg(group, signal.SIGKILL)
 
 
 def _why(said: Sequence[str], code: int) -> str:
