@@ -58,9 +58,7 @@ def test_a21_a_connection_does_not_outlive_its_rule(boundary):
     with boundary.server.start("run", "-n", "shop", "--name", "lives", "--", *program) as running:
         assert running.stdout.readline() == "begun\n"
         boundary.server("delete", "egressrule.exitway.dev", "peer", "-n", "shop")
-        since = time.monotonic()
         said, _ = running.communicate("\n")
-        assert time.monotonic() - since < 3  # a second is the promise; test_revoke.py holds it to that
     assert said.split() == ["cut", "alive"]
     outside = boundary.lab.watch()
     boundary.sealed.attempt(ALLOWED.id)

@@ -45,7 +45,10 @@ def test_a_pod_reaches_pods_and_services(pod: Pod, server: Pod, way: str, versio
         "full name": f"server.{space}.svc.cluster.local",
         "headless": f"headless.{space}.svc:8080",
     }[way]
-    assert pod.curl(f"http://{to}", f"-{version}") == (200, f"server saw {pod.address(version)}")
+    answer = 200, f"server saw {pod.address(version)}"
+    assert until(
+        lambda: pod.curl(f"http://{to}", f"-{version}") == answer
+    )  # the cluster hears of a new service by and by
     assert outside.facts() == []
 
 
@@ -58,7 +61,7 @@ def service_address(space: str, version: int) -> str:
 
 
 def test_a_pod_speaks_udp_with_another(pod: Pod, server: Pod) -> None:
-    echo = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 7)); d, a = s.recvfrom(99); s.sendto(d, a)"
+    echo = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 7)); [s.sendto(*s.recvfrom(99)) for _ in range(99)]"
     ask = "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(0.5); s.sendto(b'ping', (sys.argv[1], 7)); print(s.recv(99).decode())"
     server("sh", "-c", f'python3 -c "{echo}" >/dev/null 2>&1 &')
     assert until(lambda: pod("python3", "-c", ask, server.address())) == "ping\n"
@@ -77,21 +80,22 @@ def test_a_captured_server_is_reached(
     whence: str, pod: Pod, elsewhere: Namespace, captured_server: str, namespace: Namespace, server: Pod
 ) -> None:
     address = service_address(namespace.name, 4)
-    answer = {
+    ask = {
         "pod": lambda: server.curl(f"http://{captured_server}")[1],
         "captured pod": lambda: pod.curl(f"http://{captured_server}")[1],
         "node": lambda: on_node("curl", "-sS", "-m", "5", f"http://{address}"),
         "machine": lambda: run("curl", "-sS", "-m", "5", f"http://{address}"),
-    }[whence]()
-    assert answer.startswith("server saw ")
+    }[whence]
+    assert until(lambda: ask().startswith("server saw "))
 
 
 @pytest.mark.parametrize("kind", PROBES)
 def test_the_kubelet_probes(kind: str, namespace: Namespace) -> None:
+    often = PROBES[kind] | {"periodSeconds": 1, "timeoutSeconds": 10}
     probes: Json = {
-        "startupProbe": PROBES[kind] | {"periodSeconds": 1, "failureThreshold": 30},
-        "readinessProbe": PROBES[kind] | {"periodSeconds": 1},
-        "livenessProbe": PROBES[kind] | {"periodSeconds": 1, "failureThreshold": 1},
+        "startupProbe": often | {"failureThreshold": 30},
+        "readinessProbe": often,
+        "livenessProbe": often | {"failureThreshold": 1},
     }
     probed = namespace.pod(f"probed-{kind}", containers=[container(*SERVE, **probes)])
     states = {state["name"]: state["restartCount"] for state in probed.get()["status"]["containerStatuses"]}

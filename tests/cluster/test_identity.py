@@ -160,8 +160,8 @@ def test_a_label_moves_a_pod_to_another_policy_and_a_rule_ends_by_the_clock(cont
         namespace.kubectl("label", "pod", "one", "--overwrite", "app=other")
         proxy.wait(b"other.example")
         assert not proxy.says(b"one.example")
-        ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 4))
+        ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 20))
         to = {"hosts": ["brief.example"], "ports": [{"number": 80, "protocol": "HTTP"}]}
         namespace.rule("brief", to=to, expires=ends)
         proxy.wait(b"brief.example")
-        proxy.wait(b"brief.example", gone=True)
+        proxy.wait(b"brief.example", gone=True, seconds=40)

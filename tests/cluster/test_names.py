@@ -274,7 +274,7 @@ def test_a_service_that_is_a_name_outside_leads_to_that_names_synthetic_address(
 ) -> None:
     """The last of these: its proxy goes on asking where the name leads."""
     target = one(pod, "db.lab.test")[1]
-    assert one(pod, external)[1] == ["db.lab.test.", *target]
+    assert until(lambda: one(pod, external)[1]) == ["db.lab.test.", *target]
     assert is_synthetic(target[0])
     namespace.rule("echo", to={"hosts": ["db.lab.test"], "ports": TCP_ECHO})
     echo = f"import socket; s = socket.create_connection(('{external}', 7), 5); s.sendall(b'hi'); print(s.recv(2))"

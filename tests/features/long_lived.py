@@ -26,6 +26,8 @@ from exitway.capture.netns import in_netns
 
 HTTP, TLS, TCP = 9000, 9443, 9001
 BEAT_SECONDS = 0.05
+SILENT_SECONDS = 3.0
+"""After which a connection is dead. What is cut ends by itself, at once."""
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
@@ -172,9 +174,9 @@ class Talker:
             self.beaten[name] = time.time()
 
     def states(self):
-        """When each has died, or null; one that is silent for a second is dead."""
+        """When each has died, or null; one that is silent for long is dead."""
         now = time.time()
-        silent = {name: at for name, at in self.beaten.items() if now - at > 1}
+        silent = {name: at for name, at in self.beaten.items() if now - at > SILENT_SECONDS}
         return {name: self.died.get(name, silent.get(name)) for name in self.beaten}
 
     def _go_on(self, beat, name):

@@ -129,7 +129,7 @@ def test_a_denial_appears_by_itself_and_its_rule_lets_it_pass(served, page, show
     page.until("document.querySelector('#canvas path.allowed')")
     page.press("3")
     page.until("document.querySelector('#rules-table')?.innerText.includes('shop/httpbin-org-80')")
-    assert page.run("document.querySelector('#rules-table time') != null")  # the rule has a last use
+    page.until("document.querySelector('#rules-table time')")  # the rule has a last use
     assert page.text("#rules-summary") == "1 rule"
     served("delete", "egressrule", "httpbin-org-80", "-n", "shop")
     page.until("document.querySelector('#rules-table').innerText.includes('There is no rule')")
@@ -140,7 +140,7 @@ def test_proxies_with_what_they_have_acknowledged(served, page):
     served("create", "-n", "shop", "-f", EXAMPLES / "egress_httpbin.yml")
     revision = served.status()["revision"]
     page.until(f"document.querySelector('#proxies-table').innerText.includes('revision {revision}')")
-    assert "in step" in page.text("#proxies-table")
+    page.until("document.querySelector('#proxies-table').innerText.includes('in step')")
     assert page.texts("#proxies-table thead th")[:4] == ["Proxy", "State", "Acknowledged", "Rules are at"]
     with served.start(
         "run", "-n", "shop", "--audit", "--name", "loud", "--", "sh", "-c", "echo ready; read line"
@@ -165,6 +165,7 @@ def test_names_and_paths_of_a_workload_are_text(served, page):
     page.press("2")
     page.until(row("a.lab.test:80"))
     assert f"GET {path}" in page.run(f"{row('a.lab.test:80')}.innerText")
+    page.until(row("SNI <b>"))
     page.run(f"{row('SNI <b>')}.querySelector('button').click()")
     assert "no rule can name" in page.until("document.getElementById('rule-note').innerText").lower()
     assert page.run("document.querySelectorAll('main img, main script, main b, dialog img').length") == 0
@@ -186,7 +187,7 @@ def test_a_search_finds_by_all_its_words(served, page):
     assert "shop/right" in page.text("#workloads")
     page.run("document.activeElement.blur()")
     page.press("2")
-    assert page.run("document.querySelectorAll('#denials-table tbody tr').length") == 1
+    page.until("document.querySelectorAll('#denials-table tbody tr').length == 1")
     page.press("/")
     page.type(" nowhere")
     page.until("document.querySelector('#denials-table').innerText.includes('No denial matches')")

@@ -32,6 +32,7 @@ while not select.select([sys.stdin], [], [], 0)[0]:
 
 TAKES_THE_PROXYS_PORT = """
 import socket
+print("trying", flush=True)
 while True:
     try:
         taken = socket.create_server(("127.0.0.1", 1))
@@ -124,8 +125,9 @@ def test_an_envoy_that_cannot_listen_inside_does_not_stay_there(server):
         inside = eventually(lambda: [one for one in server.status()["workloads"] if one["namespace"] == "default"])[0]
         enter = ["nsenter", "-n", "-t", str(inside["pid"]), sys.executable, "-c", TAKES_THE_PROXYS_PORT]
         with subprocess.Popen(enter, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as thief:
+            assert thief.stdout and thief.stdout.readline() == "trying\n"  # before the next Envoy does
             os.kill(server.status()["proxy"]["pid"], signal.SIGKILL)
-            assert thief.stdout and thief.stdout.readline() == "taken\n"
+            assert thief.stdout.readline() == "taken\n"
             eventually(lambda: server.status()["proxy"]["restarts"] >= 2)
             thief.communicate("\n")
         eventually(lambda: outcomes(5) == ["204"] * 5)

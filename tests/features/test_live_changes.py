@@ -54,7 +54,7 @@ def test_rules_of_a_run_end_with_it_and_hold_for_nobody_else(server):
 
 
 def test_a_rule_that_expires_is_as_if_absent(server):
-    soon = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
+    soon = (datetime.now(UTC) + timedelta(seconds=10)).isoformat()
     rule = {
         "apiVersion": "exitway.dev/v1",
         "kind": "EgressRule",

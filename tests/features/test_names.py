@@ -173,11 +173,11 @@ def name_process(server):
 
 
 class SlowNames(threading.Thread):
-    """A DNS server on the machine's loopback that takes its time, and asks the world's."""
+    """A DNS server on the machine's loopback that asks the world's, once ``let_go`` is set."""
 
-    def __init__(self, address, seconds):
+    def __init__(self, address):
         super().__init__(daemon=True)
-        self.seconds = seconds
+        self.let_go = threading.Event()
         self.asked = set()
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((address, 53))
@@ -189,9 +189,10 @@ class SlowNames(threading.Thread):
             except OSError:
                 return
             self.asked |= {label for label in (b"secret", b"stays") if label in query}
-            threading.Timer(self.seconds, self.answer, (query, asker)).start()
+            threading.Thread(target=self.answer, args=(query, asker), daemon=True).start()
 
     def answer(self, query, asker):
+        self.let_go.wait()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
             outside.settimeout(5)
             outside.sendto(query, ("198.18.0.53", 53))
@@ -201,19 +202,20 @@ class SlowNames(threading.Thread):
 
 @pytest.mark.parametrize(("scheme", "address"), [("http", "127.0.0.9"), ("https", "127.0.0.10")])
 def test_what_waits_for_a_name_when_its_rule_goes_does_not_leave(exitway, outside, monkeypatch, scheme, address):
-    names = SlowNames(address, 1.5)
+    names = SlowNames(address)
     names.start()
     monkeypatch.setenv("EXITWAY_RESOLVERS", address)
     exitway("up")
     allow(exitway, "*.wild.lab.test", name="goes")
     allow(exitway, "stays.wild.lab.test", name="stays")
-    commands = [f"{CURL} -m 8 {scheme}://{name}.wild.lab.test/ 2>/dev/null" for name in ("secret", "stays")]
+    commands = [f"{CURL} -m 20 {scheme}://{name}.wild.lab.test/ 2>/dev/null" for name in ("secret", "stays")]
     with (
         exitway.start("run", "--", "sh", "-c", commands[0]) as gone,
         exitway.start("run", "--", "sh", "-c", commands[1]) as kept,
     ):
         eventually(lambda: len(names.asked) == 2)
         exitway("delete", "egressrule.exitway.dev", "goes")
+        names.let_go.set()
         assert kept.stdout.read() == "200"
         assert gone.stdout.read() in ("503", "000")
     exitway.flow(verdict="deny", reason="revoked", name="secret.wild.lab.test")

@@ -114,13 +114,11 @@ def test_the_story(user, outside):
 )
 def test_a_try_is_refused_at_once(server, outside, try_):
     server("create", "-f", RULE, "-n", "shop")
-    began = time.monotonic()
     answer = server.result(
         "run", "-n", "shop", "--", "timeout", "5", "sh", "-c", f"exec 2>&1; ! {try_} || echo through"
     )
     assert answer.returncode != 124, "it hung"
     assert "through" not in answer.stdout or "nc" in try_  # nc ends well when it is refused
-    assert time.monotonic() - began < 5
     assert not outside.packets()
 
 
@@ -319,7 +317,7 @@ def test_pasta_killed_comes_back(server, outside):
     before = [pid for pid, name in server.processes().items() if name.startswith("pasta")]
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    eventually(lambda: server("run", "--", *CODE, "http://httpbin.org/get") == "200")
+    eventually(lambda: server.result("run", "--", *CODE, "http://httpbin.org/get").stdout == "200")
     assert server("run", "--", *CODE, "http://other.lab.test/") == "404"
     assert {fact["name"] for fact in outside.connections()} == {"httpbin.org"}
 

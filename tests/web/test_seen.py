@@ -16,6 +16,8 @@ from exitway.web import links, seen
 from exitway.web.search import Search
 from exitway.web.seen import Question, Seen
 
+DAY = 86_400
+"""Of seconds: the flows are of when the session began."""
 RULE = Key("egress-rule", "shop", "stripe", "exitway.dev")
 ALLOWED = Flow(
     now(),
@@ -45,7 +47,7 @@ def told(one):
 
 @pytest.mark.parametrize("search", ["", "shop 443", "deny", ":80", "nowhere"])
 def test_what_is_new_is_told_as_if_all_were_read_again(history, monkeypatch, search):
-    question = Question(3600, Search.of(search))
+    question = Question(DAY, Search.of(search))
     monkeypatch.setattr(seen, "CHEAP_SECONDS", -1.0)
     monkeypatch.setattr(seen, "REST", 10**9)
     following = Seen(history.path, question)
@@ -113,7 +115,7 @@ def test_a_flood_hides_nothing_but_itself(history, monkeypatch):
 
 def test_only_what_was_seen_in_the_time_that_is_asked_for(history):
     history.write([replace(DENIED, time="2020-01-01T00:00:00.000Z"), ALLOWED])
-    found = told(Seen(history.path, Question(3600, Search())))
+    found = told(Seen(history.path, Question(DAY, Search())))
     assert [link["destination"] for link in found["map"]["links"]] == ["api.stripe.com"]
     assert found["denials"]["items"] == []
 
