@@ -13,6 +13,7 @@ from exitway.explain.near import Near, nearest, target_of
 from exitway.explain.scene import Scene, Way
 from exitway.explain.target import Packet
 from exitway.names.call import Call, Decision, Reason, Verdict
+from exitway.names.host import Host
 from exitway.names.key import Key
 from exitway.names.request import is_plain
 from exitway.names.workload import SYSTEM_NAMESPACE, lasting
@@ -124,15 +125,16 @@ def _candidates(scene: Scene, call: Call) -> Iterator[Resource]:
 
 def _said_of_tls(scene: Scene, call: Call) -> list[dict[str, Any]]:
     """What rules for this destination say of who speaks TLS with it, as it is written; the rule of another workload, too."""
+    claims = [scene.registry.claims_in(name) for name in sorted({scene.workload.namespace, SYSTEM_NAMESPACE})]
     said = {
-        (port.originate_tls, port.ca_file)
-        for intent in scene.registry.intents_for(scene.workload.namespace)
-        for target in (intent.to if intent.action is Action.ALLOW else ())
-        if any(host.matches(call.name) for host in target.hosts)
-        for port in target.ports
-        if port.number == call.port and port.protocol.is_http
+        one.ca_file
+        for table in (table for claim in claims for table in (claim.clear_text, claim.vouchers))
+        for host in table.of(Host(call.name))
+        for one in table[host]
+        if call.port in one.ports
     }
-    return [({"originateTLS": True} if tls else {}) | ({"caFile": file} if file else {}) for tls, file in sorted(said)]
+    over_tls = {"originateTLS": True}
+    return [{} if file is None else over_tls | ({"caFile": file} if file else {}) for file in sorted(said, key=str)]
 
 
 def _free_name(scene: Scene, name: str) -> str:
