@@ -43,7 +43,7 @@ for one in (going, staying):
     one.recv(5)
 print("begun", flush=True)
 sys.stdin.readline()
-going.settimeout(5)
+going.settimeout(3)
 try:
     print("cut" if going.recv(5) == b"" else "alive")
 except ConnectionError:

@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from statistics import median
 
 import pytest
 
@@ -90,6 +91,12 @@ def deaths(states, names, until):
     return eventually(lambda: all(found := [states()[name] for name in names]) and found, until - time.time())
 
 
+def assert_cut_soon(seconds):
+    """Within a second is the promise; a busy machine may hold one of them up."""
+    assert all(0 < one < SOON_SECONDS for one in seconds), seconds
+    assert median(seconds) < 1, seconds
+
+
 def by_delete(server):
     begun = time.time()
     delete(server, "going")
@@ -116,9 +123,7 @@ def test_what_has_lost_its_permission_is_cut_soon_and_nothing_else(server, world
         time.sleep(0.7)
         begun = way(server)
         died = deaths(states, LOST_NAMES, begun + 3 * SOON_SECONDS)
-        assert {
-            name: at - begun for name, at in zip(LOST_NAMES, died, strict=True) if not 0 < at - begun < SOON_SECONDS
-        } == {}
+        assert_cut_soon([at - begun for at in died])
         time.sleep(SILENT_SECONDS + 0.2)
         assert [name for name, at in states().items() if at] == LOST_NAMES
         assert set(elsewhere().values()) == {None}
@@ -151,7 +156,7 @@ def test_what_was_let_out_before_the_server_was_killed_is_cut_by_the_next(server
         assert set(states().values()) == {None}
         begun = by_delete(server)
         died = deaths(states, LOST_NAMES, begun + 3 * SOON_SECONDS)
-        assert max(died) - begun < SOON_SECONDS
+        assert_cut_soon([at - begun for at in died])
         time.sleep(SILENT_SECONDS + 0.2)
         assert [name for name, at in states().items() if at] == LOST_NAMES
 
